@@ -1,0 +1,294 @@
+"""Studies as files: one YAML with only what differs from the defaults, every key checked."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from simrec.errors import SimrecError, nearest
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("every seed can be listed once only, remove the others")
+    return seeds
+
+
+class Section(BaseModel):
+    """A part of a study file; unknown keys are errors and values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Which log and catalogue."""
+
+    name: str | None = None  # an imported set, or "toy"
+    path: Path | None = None  # a folder in the tidy format; relative to the working directory
+    toy_seed: int = 0  # of the generated toy world, used where name is "toy"
+    like_at: float = 4.0  # feedback of at least this much is a like, in the log's unit
+    min_item_events: Count = 1
+    min_user_events: Count = 2
+
+
+class SplitConfig(Section):
+    """Who may see which event; see `simrec.interactions.split_log`."""
+
+    seed: int = 0
+    agent_share: Share = 0.3
+    realism_share: Share = 0.1
+    online_share: Share = 0.5
+    history: Count = 10  # events of a user known before a session
+
+
+class AdapterConfig(Section):
+    """How item vectors are learnt from the agent's part of the log; see `simrec.items.fit`."""
+
+    name: str | None = None  # in simrec.items.adapters; None learns nothing
+    settings: dict[str, Any] = {}  # further arguments of its class
+    stores: dict[str, Path] = {}  # modality -> feature store whose layers it reads instead
+    history: Count = 10
+    width: Count = 64
+    epochs: Count = 20
+    patience: Count = 4
+    batch: Count = 64
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    modality_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
+    tower_weight: NotNegative = 0.0
+    align: Literal["none", "infonce", "gram"] = "none"
+    align_weight: NotNegative = 0.05
+    seed: int = 0
+
+
+class ItemsConfig(Section):
+    """How items become vectors; see `simrec.items.build.build_item_table`."""
+
+    text: str = "hashed"  # "hashed", "minilm" or "transformers:DIR"
+    text_dim: Count = 48
+    image_dim: Count = 16
+    feature_dim: Count = 16
+    modalities: tuple[str, ...] | None = None  # None takes all there are
+    seed: int = 0
+    adapter: AdapterConfig = AdapterConfig()
+
+    @model_serializer(mode="wrap")
+    def _without_an_unused_adapter(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the adapter out where there is none, so that no old study gets another key."""
+        content: dict[str, Any] = handler(self)
+        if self.adapter.name is None:
+            content.pop("adapter", None)
+        return content
+
+
+class WorldConfig(Section):
+    """How users are fitted and behave; see `simrec.envs`."""
+
+    topics: str | None = None  # attribute whose overlap bores; None clusters the item vectors
+    rank: Count = 12
+    seed: int = 0
+    user_scale: NotNegative = 1.0  # 1 is calibrated; other values are a choice and are shown
+    item_scale: NotNegative = 1.0
+    interaction_scale: NotNegative = 1.0
+    intercept_shift: float = 0.0  # logits added for every user and item
+    horizon: Count = 20
+    patience: Count = 4
+    boredom: NotNegative = 0.6
+    window: Count = 5
+    allow_static: bool = False
+    bounds_sessions: Count = 2048
+
+
+class TeacherConfig(Section):
+    """Who says what users would like."""
+
+    kind: Literal["similarity", "recorded", "llm"] = "similarity"
+    encoder: str = "best"  # "best" = MiniLM where installed, else hashed and a line saying so
+    like_share: Share = 0.3  # similarity, pairwise, ranking: share of candidates that are liked
+    table: str = "llm_ratings.parquet"  # recorded: file in the data set's folder
+    model: str = "gpt-4o-mini"  # recorded: who gave the ratings; llm: "openai:MODEL@URL", ...
+    like_at: float = 4.0  # recorded, rating: the teacher's rating from which on it likes
+    questions_per_user: Count = 8
+    candidates: Annotated[int, Field(ge=2)] = 10
+    # The rest is for kind llm; see `simrec.llm`.
+    form: Literal["list", "rating", "pairwise", "yesno", "ranking"] = "list"
+    template: str | None = None  # a file, read when the study is; or the words of the prompt
+    domain: str = ""  # what the items are, for example "films"
+    pictures: bool = False  # show the covers of candidates to the model
+    sources: dict[str, Positive] = {"popular": 0.5, "random": 0.5}  # of candidates, with shares
+    options: dict[str, Any] = {}  # further arguments of the model's backend
+    swap_sample: Annotated[int, Field(ge=0)] = 50  # questions asked again in reversed order
+
+    @field_validator("template")
+    @classmethod
+    def _words(cls, value: str | None) -> str | None:
+        """Put a template file's words in its place, so that records hold what was asked."""
+        if value is None or "{candidates}" in value:
+            return value
+        try:
+            return Path(value).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the template cannot be read ({error}); name a text file") from error
+
+    @model_validator(mode="after")
+    def _nothing_unread(self) -> Self:
+        """Refuse a setting that nobody would read."""
+        unread = sorted(self.model_fields_set & LLM_ONLY) if self.kind != "llm" else []
+        if unread:
+            raise ValueError(f"'{unread[0]}' is read where kind is llm only; remove it")
+        if "api_key" in self.options:
+            raise ValueError("a key in 'options' would be in every record; set OPENAI_API_KEY")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the kind of teacher does not read, so that it is in no key or record."""
+        content: dict[str, Any] = whole(self)
+        if self.kind == "llm":
+            return content
+        return {key: value for key, value in content.items() if key not in LLM_ONLY}
+
+
+LLM_ONLY = frozenset(
+    ("form", "template", "domain", "pictures", "sources", "options", "swap_sample")
+)
+
+
+class RewardConfig(Section):
+    """How r_psi is fitted to the teacher's answers; see `simrec.agents.reward.fit_reward`."""
+
+    epochs: Count = 12
+    weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (
+        0.0,
+        3.0,
+        10.0,
+        30.0,
+    )  # one is chosen
+    pair_weight: NotNegative = 0.5
+    learning_rate: Positive = 3e-3
+
+
+class LearnerConfig(Section):
+    """The learner that pretraining and every strategy use."""
+
+    name: Literal["kac", "a2c"] = "kac"
+    width: Count = 32
+    free_vectors: bool = True  # False: no parameter grows with the catalogue
+    free_decay: NotNegative = 1.0
+    settings: dict[str, Any] = {}  # further arguments of KAC or ItemA2C
+
+
+class PretrainConfig(Section):
+    """The imagined world; its boredom is an assumption, never read off the real one."""
+
+    env_steps: Count = 60_000
+    n_envs: Count = 64
+    boredom: NotNegative = 0.5
+    anchor_temperature: Positive = 0.15  # a2c only
+    settings: dict[str, Any] = {}  # learner arguments in pretraining only
+
+
+class OnlineConfig(Section):
+    """Deployment: real users, every strategy with the same ones."""
+
+    env_steps: Count = 180_000
+    n_envs: Count = 64
+    slate_size: Count = 1
+    strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
+    controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
+
+
+class StudyConfig(Section):
+    """One study."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)] = (*range(5),)
+    data: DataConfig = DataConfig()
+    split: SplitConfig = SplitConfig()
+    items: ItemsConfig = ItemsConfig()
+    world: WorldConfig = WorldConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    reward: RewardConfig = RewardConfig()
+    learner: LearnerConfig = LearnerConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+    online: OnlineConfig = OnlineConfig()
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
+    """Read a study file.
+
+    Args:
+        path: YAML file.
+        overrides: "a.b=c" each; c is read as YAML.
+
+    Raises:
+        SimrecError: The file, a key or a value is wrong; the sentence names the file, the key and
+            the nearest valid name.
+    """
+    if not path.is_file():
+        shipped = sorted(p.name for p in Path(__file__).parent.glob("configs/*.yaml"))
+        raise SimrecError(
+            f"there is no study file {path}; expected a YAML file such as "
+            f"{', '.join(f'configs/{name}' for name in shipped)}"
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise SimrecError(f"{path} is not valid YAML: {line}; mend that line") from error
+    if not isinstance(content, dict):
+        raise SimrecError(f"{path} holds {type(content).__name__}; expected keys such as 'study:'")
+    for override in overrides or []:
+        _override(content, override)
+    try:
+        return StudyConfig.model_validate(content)
+    except ValidationError as error:
+        raise SimrecError(_sentence(path, error)) from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise SimrecError(f"--set got '{override}'; expected KEY=VALUE such as data.path=my/data")
+    *parents, last = key.split(".")
+    section = content
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise SimrecError(f"--set {key}: '{parent}' is a value, not a section of the study")
+    try:
+        section[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
+
+
+def _sentence(path: Path, error: ValidationError) -> str:
+    """Return one sentence about the first mistake of a study file."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section: Any = StudyConfig
+        for part in first["loc"][:-1]:
+            section = section.model_fields[str(part)].annotation
+        hint = nearest(str(first["loc"][-1]), section.model_fields)
+        return f"{path}: unknown key '{place}'; {hint}"
+    if first["type"] == "missing":
+        return f"{path}: the key '{place}' is missing; add it"
+    reason = first["msg"][0].lower() + first["msg"][1:]
+    return f"{path}: '{place}' is {first['input']!r}; {reason}"
