@@ -1,0 +1,131 @@
+"""What users did, as sequences to learn items from, and the two ways to hold some of it back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simrec.errors import SimrecError
+from simrec.interactions import InteractionLog
+
+
+@dataclass(frozen=True)
+class Task:
+    """Next items to predict: a training part and questions about what came later."""
+
+    train: NDArray[np.int64]  # (U, T + 1) items, oldest first, -1 for empty places on the left
+    counts: NDArray[np.int64]  # (I,) training events of each item
+    valid_history: NDArray[np.int64]  # (Q, T), as `train`
+    valid_target: NDArray[np.int64]  # (Q,)
+    test_history: NDArray[np.int64]  # (R, T)
+    test_target: NDArray[np.int64]  # (R,)
+
+
+def user_sequences(log: InteractionLog) -> list[NDArray[np.int64]]:
+    """Return each user's items in order of time, equal times in the log's order; empty ones too."""
+    time = np.zeros(len(log), dtype=np.int64) if log.time is None else log.time
+    order = np.lexsort((np.arange(len(log)), time, log.user))
+    ends = np.searchsorted(log.user[order], np.arange(1, log.n_users))
+    return [part.astype(np.int64) for part in np.split(log.item[order], ends)]
+
+
+def padded(sequences: list[NDArray[np.int64]], length: int) -> NDArray[np.int64]:
+    """Return the last `length` items of each sequence as (n, length), -1 on the left."""
+    out = np.full((len(sequences), length), -1, dtype=np.int64)
+    for row, items in enumerate(sequences):
+        last = items[-length:]
+        if len(last):
+            out[row, -len(last) :] = last
+    return out
+
+
+def _task(
+    train: list[NDArray[np.int64]],
+    valid: list[tuple[NDArray[np.int64], int]],
+    test: list[tuple[NDArray[np.int64], int]],
+    n_items: int,
+    history: int,
+) -> Task:
+    long = [items for items in train if len(items) > 1]
+    if not long or not valid or not test:
+        raise SimrecError(
+            f"the log leaves {len(long)} sequences to learn from, {len(valid)} to choose by and "
+            f"{len(test)} to judge by; expected at least one of each; use a longer log"
+        )
+    counts = np.bincount(np.concatenate(train), minlength=n_items)
+    return Task(
+        padded(long, history + 1),
+        counts,
+        padded([h for h, _ in valid], history),
+        np.array([t for _, t in valid], dtype=np.int64),
+        padded([h for h, _ in test], history),
+        np.array([t for _, t in test], dtype=np.int64),
+    )
+
+
+def leave_one_out(log: InteractionLog, *, history: int) -> Task:
+    """Hold back every user's last item to judge by and the one before to choose the epoch by.
+
+    This is the split of the papers compared with; it looks into the future of other users.
+
+    Args:
+        log: Users with fewer than four events only teach.
+        history: Items of history T given to the model.
+
+    Raises:
+        SimrecError: No user has enough events.
+    """
+    sequences = user_sequences(log)
+    judged = [s for s in sequences if len(s) >= 4]
+    return _task(
+        [s[:-2] if len(s) >= 4 else s for s in sequences],
+        [(s[:-2], int(s[-2])) for s in judged],
+        [(s[:-1], int(s[-1])) for s in judged],
+        log.n_items,
+        history,
+    )
+
+
+def time_split(
+    log: InteractionLog, *, history: int, valid_from: float = 0.8, test_from: float = 0.9
+) -> Task:
+    """Hold back everything after a moment that is the same for all users.
+
+    Each user's first event after a cut is a question; what a model learns from ends at the first
+    cut. Events are cut at shares of the log in order of time, ties to the earlier side.
+
+    Args:
+        log: With times that all users share.
+        history: As in `leave_one_out`.
+        valid_from: Share of events before the first cut, in (0, 1).
+        test_from: Share of events before the second cut, above `valid_from`.
+
+    Raises:
+        SimrecError: No times, or nothing on one side of a cut.
+    """
+    if log.time is None:
+        raise SimrecError("the log has no times; expected times to split by; use leave_one_out")
+    first, second = (np.quantile(log.time, q, method="lower") for q in (valid_from, test_from))
+    order = np.lexsort((np.arange(len(log)), log.time, log.user))
+    items, times = log.item[order].astype(np.int64), log.time[order]
+    ends = np.searchsorted(log.user[order], np.arange(1, log.n_users))
+    train, valid, test = [], [], []
+    for own, when in zip(np.split(items, ends), np.split(times, ends), strict=True):
+        a, b = np.searchsorted(when, [first, second], side="right")
+        train.append(own[:a])
+        if 0 < a < b:
+            valid.append((own[:a], int(own[a])))
+        if 0 < b < len(own):
+            test.append((own[:b], int(own[b])))
+    return _task(train, valid, test, log.n_items, history)
+
+
+def last_held_out(log: InteractionLog, *, history: int) -> Task:
+    """Teach with all but each user's last event, which both chooses the epoch and judges.
+
+    For the agent's part of a log, where the final judge is the simulation and not this log.
+    """
+    sequences = user_sequences(log)
+    asked = [(s[:-1], int(s[-1])) for s in sequences if len(s) >= 3]
+    train = [s[:-1] if len(s) >= 3 else s for s in sequences]
+    return _task(train, asked, asked, log.n_items, history)
