@@ -1,0 +1,190 @@
+"""Loops over blocks of 16 numbers as vector instructions, for the compiled step.
+
+LLVM turns a loop into vector instructions only from about 32 rounds on, and most rows here are
+shorter; so the few loops that matter are written out. All work on addresses, need no alignment and
+count blocks of 16, except `widen` and `copy`, which count numbers (16 or more).
+"""
+
+# numba reads the types off the arguments
+# mypy: disable-error-code="no-untyped-call,untyped-decorator,misc"
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+BLOCK = 16
+_FAST = ("reassoc", "contract", "nsz")
+_FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
+_WORDS = ir.VectorType(ir.IntType(32), BLOCK)
+_LONGS = ir.VectorType(ir.IntType(64), BLOCK)
+_BITS = ir.VectorType(ir.IntType(1), BLOCK)
+
+
+def _load(builder: Any, kind: Any, base: Any, place: Any, size: int) -> Any:
+    """Return the block of a kind that starts `place` numbers of `size` bytes after a base."""
+    address = builder.add(base, builder.mul(place, ir.Constant(place.type, size)))
+    loaded = builder.load(builder.inttoptr(address, kind.as_pointer()))
+    loaded.align = size
+    return loaded
+
+
+def _store(builder: Any, block: Any, base: Any, place: Any, size: int) -> None:
+    address = builder.add(base, builder.mul(place, ir.Constant(place.type, size)))
+    builder.store(block, builder.inttoptr(address, block.type.as_pointer())).align = size
+
+
+def _spread(builder: Any, kind: Any, value: Any) -> Any:
+    """Return a block that holds one value 16 times."""
+    zero = ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, zero)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(_WORDS, None))
+
+
+def _reduce(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    kind = ir.FunctionType(result, [part.type for part in arguments])
+    name = f"llvm.vector.reduce.{name}"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    return builder.call(function, arguments, fastmath=_FAST if "f" in name[19:] else ())
+
+
+def _overlapping(builder: Any, n: Any, each: Callable[[Any], None]) -> None:
+    """Call `each` with the first number of every block; the last one ends at n exactly."""
+    sixteen = ir.Constant(n.type, BLOCK)
+    with cgutils.for_range(builder, builder.udiv(n, sixteen)) as loop:
+        each(builder.mul(loop.index, sixteen))
+    each(builder.sub(n, sixteen))
+
+
+@intrinsic
+def dot(typingctx: Any, a: Any, b: Any, blocks: Any) -> Any:
+    """Return the inner product of two rows of float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        total = cgutils.alloca_once_value(builder, ir.Constant(_FLOATS, [0.0] * BLOCK))
+        with cgutils.for_range(builder, args[2]) as loop:
+            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+            x = _load(builder, _FLOATS, args[0], place, 4)
+            y = _load(builder, _FLOATS, args[1], place, 4)
+            product = builder.fmul(x, y, flags=_FAST)
+            builder.store(builder.fadd(builder.load(total), product, flags=_FAST), total)
+        zero = ir.Constant(ir.FloatType(), 0.0)
+        arguments = [zero, builder.load(total)]
+        return _reduce(builder, "fadd.v16f32", ir.FloatType(), arguments)
+
+    return types.float32(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def add(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
+    """Add factor times row x of float32 to row y."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        factor = _spread(builder, _FLOATS, args[2])
+        with cgutils.for_range(builder, args[3]) as loop:
+            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+            more = builder.fmul(_load(builder, _FLOATS, args[1], place, 4), factor, flags=_FAST)
+            y = _load(builder, _FLOATS, args[0], place, 4)
+            _store(builder, builder.fadd(y, more, flags=_FAST), args[0], place, 4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.float32, types.intp), codegen
+
+
+@intrinsic
+def put(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
+    """Write factor times row x of float32 to row y."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        factor = _spread(builder, _FLOATS, args[2])
+        with cgutils.for_range(builder, args[3]) as loop:
+            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+            x = _load(builder, _FLOATS, args[1], place, 4)
+            _store(builder, builder.fmul(x, factor, flags=_FAST), args[0], place, 4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.float32, types.intp), codegen
+
+
+@intrinsic
+def holds(typingctx: Any, row: Any, value: Any, blocks: Any) -> Any:
+    """Return True if a row of int32 holds a value."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wanted = _spread(builder, _WORDS, args[1])
+        found = cgutils.alloca_once_value(builder, ir.Constant(_BITS, [0] * BLOCK))
+        with cgutils.for_range(builder, args[2]) as loop:
+            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+            same = builder.icmp_signed("==", _load(builder, _WORDS, args[0], place, 4), wanted)
+            builder.store(builder.or_(builder.load(found), same), found)
+        return _reduce(builder, "or.v16i1", ir.IntType(1), [builder.load(found)])
+
+    return types.boolean(types.intp, types.int32, types.intp), codegen
+
+
+@intrinsic
+def widen(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
+    """Write n int32 of row x to row y of int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def each(place: Any) -> None:
+            block = _load(builder, _WORDS, args[1], place, 4)
+            _store(builder, builder.sext(block, _LONGS), args[0], place, 8)
+
+        _overlapping(builder, args[2], each)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def copy(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
+    """Write n float32 of row x to row y."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def each(place: Any) -> None:
+            _store(builder, _load(builder, _FLOATS, args[1], place, 4), args[0], place, 4)
+
+        _overlapping(builder, args[2], each)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def fetch(typingctx: Any, address: Any) -> Any:
+    """Ask the processor for the cache line at an address (llvm.prefetch, read, keep)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
+        name = "llvm.prefetch.p0"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [pointer, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
+
+
+@intrinsic
+def at(typingctx: Any, address: Any) -> Any:
+    """Return an address as a pointer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.voidptr(types.intp), codegen
+
+
+@intrinsic
+def bits(typingctx: Any, word: Any) -> Any:
+    """Return the float64 that has these bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+
+    return types.float64(types.int64), codegen

@@ -1,0 +1,167 @@
+"""What a world's fit, bounds and realism are, as numbers and as lines for people."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from simrec.envs.bounds import MOST_STATIC, Bound, static_share, world_bounds
+from simrec.envs.debias import DebiasGain, debias_gain
+from simrec.envs.horizon import Planning, planning_gains, planning_verdict
+from simrec.envs.load import WorldSpec, load, load_parts
+from simrec.envs.resemblance import Resemblance
+from simrec.files import home
+from simrec.interactions import IMPLICIT
+
+PREDICTORS = (("model", "fitted users"), ("bias", "effects only"), ("item_mean", "item mean"))
+
+
+@dataclass(frozen=True)
+class FittedWorld:
+    """A fitted world in numbers."""
+
+    name: str
+    users: int
+    items: int
+    arrivals: int  # users met only online
+    events: int
+    unit: str
+    fit: dict[str, Any]  # FitReport.as_dict()
+    scales: dict[str, float]  # those that are not calibrated
+    debias: DebiasGain | None  # where the world weights a self-selected log
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain numbers."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class MeasuredWorld:
+    """How much there is to gain in a world."""
+
+    name: str
+    bounds: dict[str, Bound]
+    static_share: float
+    planning: tuple[Planning, ...]
+    verdict: str  # whether planning pays
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain numbers and the verdict."""
+        return asdict(self)
+
+
+def fitted(spec: WorldSpec) -> FittedWorld:
+    """Fit a world, or read the one fitted before, and compare with the unweighted fit if weighted.
+
+    Args:
+        spec: The world.
+    """
+    loaded, source = load(spec, home()), load_parts(spec)
+    log, gain = source.dataset.log, None
+    if source.propensity is not None and log.unit not in IMPLICIT:
+        fit: dict[str, Any] = {} if spec.shrinkage is None else {"shrinkage": spec.shrinkage}
+        gain = debias_gain(
+            log,
+            source.split,
+            loaded.table.fused,
+            source.propensity,
+            like_at=spec.like_at,
+            seed=spec.seed,
+            rank=spec.rank,
+            **fit,
+        )
+    chosen = {
+        "user x": spec.user_scale,
+        "item x": spec.item_scale,
+        "personal x": spec.interaction_scale,
+    }
+    scales = {name: value for name, value in chosen.items() if value != 1.0}
+    if spec.intercept_shift:
+        scales["logits "] = spec.intercept_shift
+    world = loaded.world
+    return FittedWorld(
+        spec.dataset,
+        world.n_users,
+        world.n_items,
+        len(world.arrivals),
+        len(log),
+        log.unit,
+        dict(loaded.fit),
+        scales,
+        gain,
+    )
+
+
+def fit_lines(found: FittedWorld) -> list[str]:
+    """Return the fit as a table and sentences."""
+    fit, implicit = found.fit, found.unit in IMPLICIT
+    among = " (held-out events among four corrected negatives each)" if implicit else ""
+    lines = [
+        f"{found.name}: {found.users:,} users ({found.arrivals:,} met only online), "
+        f"{found.items:,} items, {found.events:,} events in '{found.unit}'",
+        f"on {fit['judged']:,} held-out offers, {fit['like_share']:.0%} liked{among}:",
+        f"  {'':16}{'RMSE':>8}{'AUC':>8}{'calibration error':>20}",
+    ]
+    for key, label in PREDICTORS:
+        score = fit[key]
+        lines.append(
+            f"  {label:16}{score['rmse']:8.3f}{score['auc']:8.3f}{score['calibration_error']:20.3f}"
+        )
+    lines.append(f"  {'popularity':16}{'':8}{fit['popularity_auc']:8.3f}")
+    gain = fit["model"]["auc"] - max(
+        fit["bias"]["auc"], fit["item_mean"]["auc"], fit["popularity_auc"]
+    )
+    lines.append(
+        f"fitted users rank held-out likes {'better' if gain > 0 else 'NO better'} than every "
+        f"simpler predictor (AUC {gain:+.3f})"
+    )
+    if found.debias is not None:
+        lines.append(f"inverse propensity weights: {found.debias.sentence()}")
+    if found.scales:
+        lines.append(
+            "in the world the scale of taste is chosen, not calibrated: "
+            + ", ".join(f"{name}{value:g}" for name, value in found.scales.items())
+        )
+    return lines
+
+
+def measured(spec: WorldSpec, *, seed: int, sessions: int) -> MeasuredWorld:
+    """Play the reference policies, and both oracles under several rules.
+
+    Args:
+        spec: The world.
+        seed: Luck.
+        sessions: Played by each policy; the planning comparison plays a quarter of them.
+    """
+    loaded = load(spec, home())
+    bounds = world_bounds(
+        loaded.world, log_popularity=loaded.table.log_popularity, seed=seed, sessions=sessions
+    )
+    gains = tuple(planning_gains(loaded.world, seed=seed, sessions=max(sessions // 4, 2)))
+    verdict = planning_verdict(gains, loaded.world)
+    return MeasuredWorld(spec.dataset, bounds, static_share(bounds), gains, verdict)
+
+
+def bounds_lines(found: MeasuredWorld) -> list[str]:
+    """Return the bounds and the planning comparison as lines."""
+    lines = [f"{found.name}: clicks per session (standard error) and steps"]
+    for name, bound in found.bounds.items():
+        lines.append(
+            f"  {name:8}{bound['clicks']:7.2f} ({bound['clicks_se']:.2f}) {bound['length']:6.1f}"
+        )
+    held = "" if found.static_share <= MOST_STATIC else f", more than the {MOST_STATIC:.0%} allowed"
+    lines.append(f"one list for everybody has {found.static_share:.0%} of the gain{held}")
+    lines += [f"  {gain.sentence()}" for gain in found.planning]
+    return [*lines, found.verdict]
+
+
+def realism_lines(found: Resemblance) -> list[str]:
+    """Return the realism report as lines."""
+    mean, ends = found.overall.texts()
+    wrong, wrong_ends = found.shuffled.texts()
+    gap, gap_ends = found.shuffled_gap.texts(signed=True)
+    return [
+        f"{found.world}: {found.users:,} users, {found.offers:,} offers that nothing was fitted to",
+        *(f"  {measure.sentence}" for measure in found.measures),
+        *(f"  {note}" for note in found.notes),
+        f"overall distance {mean} {ends}; the same users with other luck {found.floor:.3f}; "
+        f"shuffled users {wrong} {wrong_ends}, worse by {gap} {gap_ends}",
+    ]

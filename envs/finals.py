@@ -1,0 +1,52 @@
+"""The last observations and infos of sessions that ended, in Gymnasium's layout."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simrec.envs.state import Shown
+
+
+class Finals:
+    """What Gymnasium wants of ended sessions, over one of the two sets of outputs.
+
+    The dictionaries of last observations are made once; a step only says which of them count.
+
+    Args:
+        shown: The outputs that the entries look into.
+    """
+
+    def __init__(self, shown: Shown) -> None:
+        batch = len(shown.step)
+        self._every = np.empty(batch, dtype=object)
+        parts = zip(shown.last_history, shown.last_feedback, shown.last_step, strict=True)
+        for row, (history, feedback, step) in enumerate(parts):
+            self._every[row] = {"history": history, "feedback": feedback, "step": step}
+        self._obs = np.full(batch, None, dtype=object)
+        self._done = np.zeros(batch, dtype=np.bool_)
+        self._rows: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        columns = {
+            "user": shown.last_counts[:, 0],
+            "episode": shown.last_counts[:, 1],
+            "clicks": shown.last_sums[:, 0],
+            "reward": shown.last_sums[:, 1],
+            "length": shown.last_counts[:, 2],
+        }
+        self._info: dict[str, NDArray[Any]] = {}
+        for name, values in columns.items():
+            self._info |= {name: values, f"_{name}": self._done}
+
+    def fill(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the entries of `infos` for the batch rows (n,) of sessions that ended."""
+        self._obs[self._rows] = None
+        self._done[self._rows] = False
+        self._rows = rows.copy()
+        self._obs[rows] = self._every[rows]
+        self._done[rows] = True
+        return {
+            "final_obs": self._obs,
+            "_final_obs": self._done,
+            "final_info": dict(self._info),
+            "_final_info": self._done,
+        }

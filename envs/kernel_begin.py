@@ -1,0 +1,146 @@
+"""Beginning sessions and keeping their record, compiled."""
+
+# numba reads the types off the arguments, so the functions below carry no annotations
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from simrec.envs.blocks import at as pointer
+from simrec.envs.kernel_parts import ARRIVAL, session_key, show, then, unit
+
+# isort: off
+# fmt: off
+from simrec.envs.kernel_layout import (
+    ARRIVALS, BATCH, BEFORE, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE, HAS_FACTORS, HAS_SATED,
+    HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LENGTH, LIKED, MARKS, N_ARRIVALS, N_MARKS, N_USERS,
+    OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, REWARD, SATED, SEEN, STAMP, START_ITEMS,
+    START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER, USER_EFFECT, USER_VECTORS, VECTOR, WIDE,
+    WIDTH, entry, part,
+)
+# fmt: on
+# isort: on
+
+
+@part
+def begin_row(b, u, episode, key, at, ints):
+    """Begin one session's state: user u in batch row b. The caller shows it."""
+    batch, h, before, tape, width, wide, topics = (
+        ints[BATCH], ints[HISTORY], ints[BEFORE], ints[TAPE], ints[WIDTH], ints[WIDE], ints[TOPICS]
+    )  # fmt: skip
+    n_users = ints[N_USERS]
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
+    keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
+    items = carray(pointer(at[ITEMS]), (batch, tape), np.int32)
+    liked = carray(pointer(at[LIKED]), (batch, tape), np.float32)
+    start_items = carray(pointer(at[START_ITEMS]), (n_users, h), np.int64)
+    start_liked = carray(pointer(at[START_LIKED]), (n_users, h), np.float32)
+    keys[b] = key
+    counts[b, STEP] = 0
+    counts[b, STREAK] = 0
+    counts[b, USER] = u
+    counts[b, EPISODE] = episode
+    sums[b, CLICKS] = 0.0
+    sums[b, REWARD] = 0.0
+    sums[b, EFFORT] = 0.0
+    marks = carray(pointer(at[MARKS]), (batch, N_MARKS), np.uint64)
+    for x in range(N_MARKS):
+        marks[b, x] = np.uint64(0)
+    for x in range(h):
+        item = start_items[u, x]
+        items[b, before + x] = item
+        liked[b, before + x] = start_liked[u, x]
+        marks[b, (item >> 6) & (N_MARKS - 1)] |= np.uint64(1) << np.uint64(item & 63)
+    if ints[HAS_SATED]:
+        carray(pointer(at[SATED]), (batch, topics), np.float32)[b, :] = 0.0
+    if ints[HAS_SEEN]:
+        carray(pointer(at[SEEN]), (batch, topics), np.float32)[b, :] = 0.0
+    if ints[HAS_FACTORS]:
+        carray(pointer(at[LATELY]), (batch, topics), np.float32)[b, :] = 0.0
+        effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
+        vector = carray(pointer(at[VECTOR]), (batch, wide + topics), np.float32)
+        reach = carray(pointer(at[REACH]), (batch,), np.float32)
+        user_effect = carray(pointer(at[USER_EFFECT]), (n_users,), np.float32)
+        user_vectors = carray(pointer(at[USER_VECTORS]), (n_users, width), np.float32)
+        effect[b] = user_effect[u]
+        square = np.float32(0.0)
+        for d in range(width):
+            vector[b, d] = user_vectors[u, d]
+            square += user_vectors[u, d] * user_vectors[u, d]
+        reach[b] = math.sqrt(square)
+        vector[b, width] = 1.0  # meets the item's effect
+
+
+@part
+def who_arrives(key, at, ints):
+    """Return the user that comes for the session with this luck."""
+    arrivals = carray(pointer(at[ARRIVALS]), (ints[N_ARRIVALS],), np.int64)
+    luck = unit(then(then(key, np.int64(0)), ARRIVAL))
+    return arrivals[np.int64(luck * len(arrivals))]
+
+
+@part
+def _begin(at, ints, seed, rows, episodes, users):
+    """Begin episodes (n,) in batch rows (n,); users (n,) below 0 are drawn and written."""
+    batch, first = ints[BATCH], ints[BEFORE] + ints[HISTORY] - ints[LENGTH]
+    step = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
+    who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
+    for r in range(len(rows)):
+        b = rows[r]
+        key = session_key(b, episodes[r], seed, at, ints)
+        if users[r] < 0:
+            users[r] = who_arrives(key, at, ints)
+        begin_row(b, users[r], episodes[r], key, at, ints)
+        show(b, first, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        step[b] = 0
+        who[b, 0] = users[r]
+        who[b, 1] = episodes[r]
+    return len(rows)
+
+
+@part
+def _record(at, ints, slates, clicked):
+    """Append a step, slates (B, k) and clicked (B, k), to every record and show it."""
+    batch, k = slates.shape
+    length, h, before, tape = ints[LENGTH], ints[HISTORY], ints[BEFORE], ints[TAPE]
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    items = carray(pointer(at[ITEMS]), (batch, tape), np.int32)
+    liked = carray(pointer(at[LIKED]), (batch, tape), np.float32)
+    step = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
+    for b in range(batch):
+        end = before + h + counts[b, STEP] * k
+        for j in range(k):
+            items[b, end + j] = slates[b, j]
+            liked[b, end + j] = clicked[b, j]
+        counts[b, STEP] += 1
+        step[b] = counts[b, STEP]
+        show(b, end + k - length, counts[b, STEP], at, ints, OUT_HISTORY, OUT_FEEDBACK)
+    return batch
+
+
+def _begin_entry(stamp: int) -> Any:
+    @entry
+    def begin(at, ints, seed, rows, episodes, users):
+        return _begin(at, ints, seed, rows, episodes, users) if stamp else 0
+
+    return begin
+
+
+#: Begin episodes (n,) in batch rows (n,); users (n,) below 0 are drawn and written.
+begin = _begin_entry(STAMP)
+
+
+def _record_entry(stamp: int) -> Any:
+    @entry
+    def record(at, ints, slates, clicked):
+        return _record(at, ints, slates, clicked) if stamp else 0
+
+    return record
+
+
+#: Append a step, slates (B, k) and clicked (B, k), to every record and show it.
+record = _record_entry(STAMP)

@@ -1,0 +1,60 @@
+"""How the compiled step is laid out: places in its rows of numbers, and how it is compiled."""
+
+# mypy: disable-error-code="no-untyped-call"
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+N_MARKS = 16  # words of marks a session: 1,024 bits that say which items it may have seen
+CHUNK = 32  # users served together, so that their numbers stay close at hand
+AHEAD = 6  # users whose rows are fetched before they are served
+MOST = 27.631021115928547  # logit(1 - 1e-12), as in choice.EDGE
+MULTINOMIAL, CASCADE, POSITION, DEPENDENT = range(4)
+BY_CLICKS, BY_MINUTES, BY_LIKES, BY_DEPTH = range(4)
+BY_STREAK, BY_BOREDOM, BY_BUDGET = range(3)
+STEP, STREAK, USER, EPISODE = range(4)  # columns of counts
+CLICKS, REWARD, EFFORT = range(3)  # columns of sums
+
+# places in the row of addresses, see `simrec.envs.compiled`
+(
+    COUNTS, SUMS, KEYS, ITEMS, LIKED, RING, LATELY, SATED, SEEN, EFFECT, VECTOR, REACH,
+    SLOTS, TABLE, START_ITEMS, START_LIKED, ARRIVALS, USER_EFFECT, USER_VECTORS, APPEARS, EXPIRES,
+    TILT, SCRATCH, ODDS, LUCK, ALIKE, WITHIN, CLICKED, TARGET, MARKS, ENDED,
+    OUT_HISTORY, OUT_FEEDBACK, OUT_STEP, OUT_REWARD, OUT_LEFT, OUT_CUT, OUT_WHO, OUT_WATCH,
+    LAST_HISTORY, LAST_FEEDBACK, LAST_STEP, LAST_COUNTS, LAST_SUMS,
+) = range(44)  # fmt: skip
+# places in the row of whole numbers
+(
+    BATCH, LENGTH, HISTORY, BEFORE, TAPE, WIDTH, WIDE, TOPICS, WINDOW, N_ITEMS, N_USERS, N_ARRIVALS,
+    HORIZON, PATIENCE, CHOICE, PAYS, LEAVES,
+    HAS_FACTORS, HAS_SATED, HAS_SEEN, HAS_TILT, HAS_LIVES, HAS_WATCH,
+) = range(23)  # fmt: skip
+
+_FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and infinity still count
+_SOURCES = ("blocks", "kernel", "kernel_begin", "kernel_layout", "kernel_parts")
+
+
+def _stamp() -> int:
+    """Return a number that changes with any of the sources."""
+    digest = sha256()
+    for name in _SOURCES:
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return int.from_bytes(digest.digest()[:7], "big") | 1
+
+
+#: Every entry keeps this in its closure: numba's cache on disk looks at the closure and at the file
+#: of the entry itself, but not at the files of the functions that it calls.
+STAMP = _stamp()
+
+
+def part(function: Any) -> Any:
+    """Compile a function that other compiled functions call."""
+    return njit(nogil=True, fastmath=_FAST, error_model="numpy")(function)
+
+
+def entry(function: Any) -> Any:
+    """Compile a function that Python calls, keep it on disk, and let go of the lock inside."""
+    return njit(nogil=True, fastmath=_FAST, error_model="numpy", cache=True)(function)

@@ -1,0 +1,95 @@
+"""Item lists made with knowledge of the truth, for bounds only."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def spread_list(
+    logits: NDArray[np.float64],
+    topics: NDArray[np.float32],
+    *,
+    length: int,
+    boredom: float,
+    window: int,
+) -> NDArray[np.int64]:
+    """Return one list for everybody, built greedily with boredom taken into account.
+
+    Place by place the item is added whose mean click probability over all users is highest, given
+    the boredom caused by the list so far. Only the 500 items with the highest mean are considered.
+
+    Args:
+        logits: (U, I) true logits of P(like).
+        topics: (I, G) rows of length 1.
+        length: Items wanted; fewer come back where the catalogue is smaller.
+        boredom: Logits lost at full overlap.
+        window: Items shown lately that count.
+    """
+    best = np.argsort(-(1.0 / (1.0 + np.exp(-logits))).mean(axis=0), kind="stable")[:500]
+    odds = np.exp(logits[:, best])
+    themes = topics[best]
+    chosen: list[int] = []
+    for _ in range(min(length, len(best))):
+        recent = themes[chosen[-window:]]
+        mean = recent.mean(axis=0) if len(recent) else np.zeros(themes.shape[1])
+        bored = odds * np.exp(-boredom * (themes @ mean))
+        click = (bored / (1.0 + bored)).mean(axis=0)
+        click[chosen] = -1.0
+        chosen.append(int(click.argmax()))
+    return np.asarray(best[chosen], dtype=np.int64)
+
+
+def beam_plans(
+    logits: NDArray[np.float64],
+    topics: NDArray[np.float32],
+    *,
+    length: int,
+    boredom: float,
+    window: int,
+    beams: int = 8,
+    candidates: int = 80,
+) -> NDArray[np.int64]:
+    """Return a list for each user that plans for the most expected clicks, by beam search.
+
+    Approximate on three counts: a beam keeps few partial lists, only the user's best items are
+    candidates, and leaving is ignored.
+
+    Args:
+        logits: (B, I) true logits of P(like); -inf where an item must not be used.
+        topics: (I, G) rows of length 1.
+        length: Items in each list, T; fewer where there are fewer candidates.
+        boredom: Logits lost at full overlap.
+        window: Items shown lately that count.
+        beams: Partial lists kept for each user, W.
+        candidates: Items considered for each user, K.
+
+    Returns:
+        (B, T) item rows.
+    """
+    n_users, n_items = logits.shape
+    k = min(candidates, n_items)
+    length = min(length, k)
+    pool = np.argpartition(-logits, k - 1, axis=1)[:, :k]  # (B, K)
+    odds = np.exp(np.take_along_axis(logits, pool, axis=1)).astype(np.float32)  # (B, K)
+    themes = topics[pool]  # (B, K, G)
+    rows = np.arange(n_users)[:, None]
+    plan = np.zeros((n_users, 1, 0), dtype=np.int64)  # (B, W, t) places in the pool
+    free = np.ones((n_users, 1, k), dtype=np.bool_)  # (B, W, K)
+    total = np.zeros((n_users, 1), dtype=np.float32)  # (B, W) expected clicks so far
+    for _ in range(length):
+        recent = plan[:, :, -window:]
+        if recent.shape[2]:
+            mean = themes[rows[:, :, None], recent].mean(axis=2)  # (B, W, G)
+        else:
+            mean = np.zeros((*plan.shape[:2], themes.shape[2]), dtype=np.float32)
+        bored = odds[:, None, :] * np.exp(-boredom * (mean @ themes.transpose(0, 2, 1)))
+        score = np.where(free, total[:, :, None] + bored / (1.0 + bored), -1.0)
+        flat = score.reshape(n_users, -1)
+        width = min(beams, flat.shape[1])
+        kept = np.argpartition(-flat, width - 1, axis=1)[:, :width]
+        parent, place = np.divmod(kept, k)  # (B, W) each
+        total = np.take_along_axis(flat, kept, axis=1)
+        plan = np.concatenate([plan[rows, parent], place[:, :, None]], axis=2)
+        free = free[rows, parent]
+        np.put_along_axis(free, place[:, :, None], False, axis=2)
+    winner = plan[rows[:, 0], total.argmax(axis=1)]  # (B, T)
+    return np.asarray(np.take_along_axis(pool, winner, axis=1), dtype=np.int64)

@@ -1,0 +1,112 @@
+"""The vector environment as Stable-Baselines3 wants it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from simrec.envs.vector import RecommendVectorEnv
+
+
+class SB3VecEnv(VecEnv):
+    """A RecommendVectorEnv behind Stable-Baselines3's VecEnv.
+
+    The info dictionaries are empty except where a session ended: there they hold
+    `terminal_observation`, `TimeLimit.truncated` and `episode` = {"r": return, "l": steps}.
+    `last_info` has the same news as arrays, without a loop over users.
+
+    `seed(s)` sets the luck of the next reset; all slots share it and differ by their slot number.
+
+    Args:
+        vector_env: The environment; it is driven, and closed, by this one alone.
+    """
+
+    def __init__(self, vector_env: RecommendVectorEnv) -> None:
+        self.vector_env = vector_env
+        self._actions: NDArray[Any] | None = None
+        self._seed: int | None = None
+        #: Of the users who answered the last step: user, episode (B,) int64, terminated,
+        #: truncated (B,) bool. After a reset: user and episode of the users who arrived.
+        self.last_info: dict[str, NDArray[Any]] = {}
+        super().__init__(
+            vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space
+        )
+
+    def reset(self) -> VecEnvObs:
+        """Begin a session in every slot and return the observations."""
+        obs, info = self.vector_env.reset(seed=self._seed)
+        self._seed = None
+        self._reset_seeds()
+        self._reset_options()
+        self.last_info = {"user": info["user"].copy(), "episode": info["episode"].copy()}
+        self._serving = self.last_info
+        return obs
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step every user; sessions that ended are begun again in the same call."""
+        assert self._actions is not None, "step_wait without step_async"
+        obs, reward, terminated, truncated, info = self.vector_env.step(self._actions)
+        self._actions = None
+        done = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if done.any():
+            final = info["final_info"]
+            for row in np.flatnonzero(done):
+                infos[row] = {
+                    "terminal_observation": info["final_obs"][row],
+                    "TimeLimit.truncated": bool(truncated[row]),
+                    "episode": {
+                        "r": float(final["reward"][row]),
+                        "l": int(final["length"][row]),
+                    },
+                }
+        self.last_info = self._serving | {"terminated": terminated, "truncated": truncated}
+        self._serving = {"user": info["user"].copy(), "episode": info["episode"].copy()}
+        return obs, reward.astype(np.float32), done, infos
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.vector_env.close()
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Set the luck of the next reset; None leaves it to go on with the next episodes."""
+        self._seed = seed
+        self._seeds = [seed] * self.num_envs
+        return self._seeds
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of the shared environment once for each index."""
+        value = getattr(self.vector_env, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of the environment, which all indices share."""
+        setattr(self.vector_env, attr_name, value)
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Call a method of the shared environment once; a (B, ...) array is given out by row."""
+        result = getattr(self.vector_env, method_name)(*method_args, **method_kwargs)
+        by_row = isinstance(result, np.ndarray) and result.shape[:1] == (self.num_envs,)
+        return [result[i] if by_row else result for i in self._get_indices(indices)]
+
+    def env_is_wrapped(
+        self,
+        wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]],
+        indices: VecEnvIndices = None,
+    ) -> list[bool]:
+        """Return False for each index: single users have no wrappers here."""
+        return [False for _ in self._get_indices(indices)]

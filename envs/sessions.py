@@ -1,0 +1,300 @@
+"""The dynamics: B sessions advanced at once. Every environment of this room is a face of this."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simrec.envs.compiled import Compiled
+from simrec.envs.reference import Moment, answer
+from simrec.envs.state import BLOCK, Memory, Shown, mark
+from simrec.envs.users import UserState, has_plain_factors
+from simrec.envs.world import World
+from simrec.errors import SimrecError
+from simrec.randomness import Purpose, uniform
+
+Observation = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step brought; the arrays are written again two steps later."""
+
+    reward: NDArray[np.float64]  # (B,) as Rules.reward says
+    terminated: NDArray[np.bool_]  # (B,) the user left
+    truncated: NDArray[np.bool_]  # (B,) the horizon cut the session off; never with terminated
+    ended: NDArray[np.int64]  # (n,) batch rows of the sessions that are over
+
+
+class Sessions:
+    """The state of B sessions and the rules that move it.
+
+    A session's course depends only on (world, seed, slot, episode, slates) and, where the world
+    has a schedule, the date: who arrives and how lucky a step is are read from counter-based
+    streams, so batch size and history of the process do not matter.
+
+    Args:
+        world: The world played.
+        slots: (B,) addresses of the sessions in the streams of luck.
+        slate_size: Items shown in a step, k.
+        again: Begin a session that is over again in the same step.
+        signals: Keep the watch ratios of each step.
+        compiled: True takes the compiled step where the world allows it; False always plain numpy,
+            to compare.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        slots: NDArray[np.int64],
+        slate_size: int,
+        *,
+        again: bool,
+        signals: bool = False,
+        compiled: bool = True,
+    ) -> None:
+        if not 1 <= slate_size <= world.n_items:
+            raise SimrecError(
+                f"slate_size is {slate_size}; expected 1 to {world.n_items}, the number of items"
+            )
+        if not len(slots):
+            raise SimrecError("the number of environments is 0; expected 1 or more")
+        if world.rules.drift and not has_plain_factors(world.users):
+            raise SimrecError(
+                f"rules.drift is {world.rules.drift}, but {type(world.users).__name__} have no "
+                "taste vectors; expected FactorUsers, or let the model's own `consume` drift"
+            )
+        self.world = world
+        self.slate_size = slate_size
+        self.slots = slots  # (B,) int64
+        self.again = again
+        self.seed = 0
+        self.date = 0  # steps since the seed was set
+        self.memory = Memory.empty(world, len(slots), slate_size)
+        self.length = world.start_items.shape[1] + world.rules.horizon * slate_size
+        self.days = np.zeros(len(slots), dtype=np.int64)  # (B,) since the user's last session
+        self._shown = tuple(
+            Shown.empty(len(slots), self.length, slate_size, signals=signals, again=again)
+            for _ in range(2)
+        )
+        self._turn = 0
+        self._wanted = compiled
+        self.state: UserState = {}
+        self._bind()
+
+    @property
+    def now(self) -> Shown:
+        """What was shown last: valid until the step after next."""
+        return self._shown[self._turn]
+
+    @property
+    def turn(self) -> int:
+        """Which of the two sets of outputs was written last."""
+        return self._turn
+
+    @property
+    def turns(self) -> tuple[Shown, ...]:
+        """The two sets of outputs."""
+        return self._shown
+
+    @property
+    def user(self) -> NDArray[np.int64]:
+        """The user rows (B,) being served; live."""
+        return self.memory.counts[:, 2]
+
+    @property
+    def episode(self) -> NDArray[np.int64]:
+        """The episodes (B,) being played; live."""
+        return self.memory.counts[:, 3]
+
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """Recommendations made so far (B,); live."""
+        return self.memory.counts[:, 0]
+
+    def start(self, seed: int) -> None:
+        """Begin episode 0 of every slot under this luck."""
+        self.seed, self.date = seed, 0
+        if not has_plain_factors(self.world.users):
+            self.state = {}
+        self._turn ^= 1
+        every = np.arange(len(self.slots))
+        self.begin(every, np.zeros_like(every))
+
+    def go_on(self) -> None:
+        """Begin the next episode of every slot."""
+        self._turn ^= 1
+        self.begin(np.arange(len(self.slots)), self.episode + 1)
+
+    def begin(
+        self,
+        rows: NDArray[np.int64],
+        episodes: NDArray[np.int64],
+        users: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Begin the given episodes (n,) in batch rows (n,), with users (n,) or whoever arrives."""
+        users = np.full(len(rows), -1, dtype=np.int64) if users is None else users
+        self._compiled.begin(self.seed, rows, episodes, users, self._turn)
+        self.days[rows] = 0
+        if has_plain_factors(self.world.users):
+            return
+        fresh = self.world.users.begin(users)
+        if not self.state:  # the first time all rows are begun, so this is the whole state
+            self.state = {name: np.array(part) for name, part in fresh.items()}
+        else:
+            for name, part in fresh.items():
+                self.state[name][rows] = part
+
+    def slates(self, actions: ArrayLike) -> NDArray[np.int64]:
+        """Return actions as slates (B, k).
+
+        Raises:
+            SimrecError: Wrong shape, or not whole numbers.
+        """
+        batch, k = len(self.slots), self.slate_size
+        given = np.asarray(actions)
+        if given.shape != (batch, k) and (k > 1 or given.shape != (batch,)):
+            wanted = (batch,) if k == 1 else (batch, k)
+            raise SimrecError(f"actions have shape {given.shape}; expected {wanted}")
+        if given.dtype.kind not in "iu":
+            raise SimrecError(f"actions have type {given.dtype}; expected integers (item rows)")
+        return np.ascontiguousarray(given.reshape(batch, k), dtype=np.int64)
+
+    def advance(self, slates: NDArray[np.int64]) -> Outcome:
+        """Show slates (B, k), let the users answer, and return what came of it.
+
+        Only the k shown items are scored. Without `again` a session that is over must be begun
+        again first.
+
+        Raises:
+            SimrecError: An item outside the catalogue, or a session that the horizon has cut off;
+                nothing has changed then.
+        """
+        turn = self._turn ^ 1
+        if self._fast:
+            found = self._compiled.advance(self.seed, self.date, slates, turn)
+            if found is None:
+                self._refuse(slates)
+            assert found is not None, "the compiled step refused what the plain one takes"
+            self._turn, ended = turn, found
+        else:
+            self._refuse(slates)
+            self._turn = turn
+            ended = self._advance_plainly(slates)
+        self.date += 1
+        if self.again and (not self._fast or self.world.retention is not None):
+            ended = ended.copy()
+            self._begin_again(ended)
+        now = self._shown[turn]
+        return Outcome(now.reward, now.left, now.cut, ended)
+
+    def _advance_plainly(self, slates: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Do in numpy what the compiled step does; return the rows (n,) that ended."""
+        now, memory, rules = self.now, self.memory, self.world.rules
+        found = answer(self.world, memory, self.state, slates, self._moment())
+        self._compiled.record(slates, found.signals.click, self._turn)
+        now.reward[:] = found.reward
+        now.left[:] = found.left
+        now.cut[:] = (self.step >= rules.horizon) & ~found.left
+        now.who[:] = memory.counts[:, 2:4]
+        if len(now.watch):
+            now.watch[:] = found.signals.watch
+        return np.flatnonzero(now.left | now.cut)
+
+    def _begin_again(self, ended: NDArray[np.int64]) -> None:
+        """Keep the ends of sessions in batch rows (n,) and begin the next ones."""
+        now, memory = self.now, self.memory
+        now.last_history[ended] = now.history[ended]
+        now.last_feedback[ended] = now.feedback[ended]
+        now.last_step[ended] = now.step[ended]
+        now.last_counts[:] = 0
+        now.last_counts[ended] = memory.counts[ended][:, [2, 3, 0]]
+        now.last_sums[:] = 0.0
+        now.last_sums[ended] = memory.sums[ended, :2]
+        if not len(ended):
+            return
+        users, days = None, None
+        if self.world.retention is not None:
+            luck = uniform(self.seed, self.slots[ended], self.episode[ended], 0, Purpose.RETURN)
+            days = self.world.retention.days_away(memory.sums[ended, 0], luck)
+            users = np.where(days > 0, self.user[ended], -1)
+        self.begin(ended, self.episode[ended] + 1, users)
+        if days is not None:
+            self.days[ended] = days
+            self._take_up(ended[days > 0])
+
+    def _take_up(self, rows: NDArray[np.int64]) -> None:
+        """Let users who came back start with what their last session showed them."""
+        now, memory, length = self.now, self.memory, self.world.start_items.shape[1]
+        first = memory.items.shape[1] - self.world.rules.horizon * self.slate_size - length
+        items = now.last_history[rows, self.length - length :]
+        memory.items[rows, first : first + length] = items
+        memory.liked[rows, first : first + length] = now.last_feedback[rows, self.length - length :]
+        now.history[rows, self.length - length :] = items
+        now.feedback[rows, self.length - length :] = memory.liked[rows, first : first + length]
+        mark(memory.marks, rows, items)
+
+    def observation(self) -> Observation:
+        """Return what an agent may see, each with leading dimension B; see `now`."""
+        now = self.now
+        return {"history": now.history, "feedback": now.feedback, "step": now.step}
+
+    def unseen(self) -> NDArray[np.bool_]:
+        """Return (B, I) True where an item can be shown: not in the visible history, and there."""
+        mask = np.ones((len(self.slots), self.world.n_items + 1), dtype=np.bool_)
+        rows = np.arange(len(self.slots))[:, None]
+        mask[rows, self.history()] = False  # -1 strikes the extra last column, then dropped
+        lifetimes = self.world.schedule.lifetimes
+        if lifetimes is not None:
+            mask[:, :-1] &= lifetimes.there(np.arange(self.world.n_items), self.date)
+        return mask[:, :-1]
+
+    def history(self) -> NDArray[np.int32]:
+        """Return a copy of the visible history (B, L), from the sessions' own record."""
+        place = BLOCK + (self.step * self.slate_size)[:, None] + np.arange(self.length)
+        return np.asarray(np.take_along_axis(self.memory.items, place, axis=1))
+
+    def _refuse(self, slates: NDArray[np.int64]) -> None:
+        """Raise SimrecError if an item is outside the catalogue, or a session past its horizon."""
+        n_items = self.world.n_items
+        low, high = slates.min(), slates.max()
+        if low < 0 or high >= n_items:
+            raise SimrecError(
+                f"action {high if high >= n_items else low} is not an item; expected a row from 0 "
+                f"to {n_items - 1}"
+            )
+        if (self.step >= self.world.rules.horizon).any():
+            raise SimrecError("a session is past its horizon; begin it again before the next step")
+
+    def _moment(self) -> Moment:
+        tilt = self.world.schedule.tilt(self.date, self.world.topics.shape[1])
+        return Moment(self.seed, self.slots, self.history(), self.recent(), tilt, self.date)
+
+    def recent(self) -> NDArray[np.int64]:
+        """Return the last `window` items shown in this session (B, w), -1 = empty."""
+        window = min(self.world.rules.window, self.world.rules.horizon * self.slate_size)
+        age = np.arange(window, 0, -1)  # 1 = shown last
+        shown = (self.step * self.slate_size)[:, None]
+        past = np.take_along_axis(self.memory.items, BLOCK + self.length + shown - age, axis=1)
+        return np.where(age <= shown, past, -1).astype(np.int64)
+
+    def _bind(self) -> None:
+        """Prepare the compiled step, and the state of factors that lies in the memory."""
+        memory, users = self.memory, self.world.users
+        self._compiled = Compiled(
+            self.world, memory, self._shown, self.slots, self.slate_size, again=self.again
+        )
+        self._fast = self._wanted and self._compiled.covers_answer
+        if has_plain_factors(users):
+            width = users.item_vectors.shape[1]
+            self.state = {"effect": memory.effect, "vector": memory.vector[:, :width]}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but what can be made again from the world."""
+        return {name: part for name, part in self.__dict__.items() if name != "_compiled"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a pickled state and prepare the compiled step again."""
+        self.__dict__.update(state)
+        self._bind()

@@ -1,0 +1,229 @@
+"""A world: a population, its topics and start histories, who arrives, and the rules."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simrec.datasets.dataset import Dataset
+from simrec.envs.fit import fit_population
+from simrec.envs.implicit import fit_clicks
+from simrec.envs.realism import FitReport
+from simrec.envs.retention import Retention
+from simrec.envs.rules import Rules as Rules
+from simrec.envs.schedule import Schedule
+from simrec.envs.topics import attribute_topics, cluster_topics
+from simrec.envs.users import FactorUsers, UserModel
+from simrec.errors import SimrecError, nearest
+from simrec.files import atomic_folder, fingerprint, write_json
+from simrec.interactions import IMPLICIT, Part, Split, start_histories
+from simrec.items.table import ItemTable
+from simrec.randomness import generator
+
+SCHEMA = 1  # of the saved folder; raise it when an older folder could be misread
+_ARRAYS = ("topics", "start_items", "start_feedback", "arrivals")
+_FACTORS = ("user_effect", "item_effect", "user_vectors", "item_vectors")
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything the dynamics need; the population in it is the truth, which no agent may read.
+
+    Raises:
+        SimrecError: The shapes do not agree, or a row number is out of range.
+    """
+
+    name: str
+    users: UserModel
+    topics: NDArray[np.float32]  # (I, G) rows of length 1, or 0 for an item without topics
+    start_items: NDArray[np.int64]  # (U, H) oldest first, -1 = empty, padded on the left
+    start_feedback: NDArray[np.float32]  # (U, H) 1 liked, 0 not or empty
+    arrivals: NDArray[np.int64]  # (n,) user rows that may arrive, all equally often
+    rules: Rules = field(default_factory=Rules)
+    schedule: Schedule = field(default_factory=Schedule)  # what changes on a date; not saved
+    retention: Retention | None = None  # when users come back; None = a new user each time
+
+    def __post_init__(self) -> None:
+        """Check that the parts agree."""
+        n_users, n_items = self.users.n_users, self.users.n_items
+        wanted = {
+            "topics": (n_items, *self.topics.shape[1:2]),
+            "start_items": (n_users, *self.start_items.shape[1:2]),
+            "start_feedback": self.start_items.shape,
+            "arrivals": (len(self.arrivals),),
+        }
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise SimrecError(
+                    f"world '{self.name}' has {name} of shape {getattr(self, name).shape}; "
+                    f"expected {shape} to agree with {n_users} users and {n_items} items"
+                )
+        for name, low, end in (("arrivals", 0, n_users), ("start_items", -1, n_items)):
+            values = getattr(self, name)
+            if values.size and (values.min() < low or values.max() >= end):
+                raise SimrecError(
+                    f"world '{self.name}' has {name} from {values.min()} to {values.max()}; "
+                    f"expected row numbers from {low} to {end - 1}"
+                )
+        self.schedule.check(n_items, self.topics.shape[1])
+        if not len(self.arrivals):
+            raise SimrecError(
+                f"world '{self.name}' has no arrivals; expected at least one user row"
+            )
+
+    @property
+    def n_items(self) -> int:
+        """The number of items I."""
+        return self.users.n_items
+
+    @property
+    def n_users(self) -> int:
+        """The number of users U."""
+        return self.users.n_users
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits over population, topics, histories, arrivals and rules.
+
+        A user model without a `fingerprint` of its own counts with the name of its class only.
+        """
+        own = getattr(self.users, "fingerprint", type(self.users).__name__)
+        arrays = [getattr(self, name) for name in _ARRAYS]
+        parts = [self.name, str(own), *arrays, self.rules.described()]
+        if self.schedule:
+            parts.append(self.schedule.described())
+        if self.retention is not None:
+            parts.append(asdict(self.retention))
+        return fingerprint(*parts)
+
+    def changed(
+        self,
+        schedule: Schedule | None = None,
+        retention: Retention | None = None,
+        **rules: Any,
+    ) -> "World":
+        """Return the same world with other rules, a schedule, or users who come back.
+
+        Args:
+            schedule: What changes on a date; None keeps what there is.
+            retention: When users come back; None keeps what there is.
+            **rules: Fields of Rules.
+
+        Raises:
+            SimrecError: Rules has no such field, or its value is out of range.
+        """
+        known = [part.name for part in fields(Rules)]
+        for name in rules:
+            if name not in known:
+                raise SimrecError(f"rules have no '{name}'; {nearest(name, known)}")
+        return replace(
+            self,
+            rules=replace(self.rules, **rules),
+            schedule=self.schedule if schedule is None else schedule,
+            retention=self.retention if retention is None else retention,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the world as a folder of one .npz and one .json file, whole or not at all.
+
+        Raises:
+            SimrecError: The population is not FactorUsers, the only kind that can be saved.
+        """
+        if not isinstance(self.users, FactorUsers):
+            raise SimrecError(
+                f"world '{self.name}' cannot be saved: its users are {type(self.users).__name__}; "
+                "expected FactorUsers, so build such a world anew from its parts"
+            )
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {name: getattr(self.users, name) for name in _FACTORS}
+        with atomic_folder(folder) as temporary:
+            np.savez(temporary / "world.npz", allow_pickle=False, **arrays)
+            write_json(
+                temporary / "world.json",
+                {
+                    "schema": SCHEMA,
+                    "name": self.name,
+                    "intercept": self.users.intercept,
+                    "scale": self.users.scale,
+                    "rules": self.rules.described(),
+                    "fingerprint": self.fingerprint,
+                },
+            )
+
+    @classmethod
+    def load(cls, folder: Path) -> "World":
+        """Read a world written by `save`; raise SimrecError when the folder cannot be read."""
+        try:
+            head = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+            with np.load(folder / "world.npz", allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in (*_ARRAYS, *_FACTORS)}
+            if head["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {head['schema']}, expected {SCHEMA}")
+            users = FactorUsers(
+                head["intercept"], head["scale"], **{name: arrays[name] for name in _FACTORS}
+            )
+            rules = Rules(**head["rules"])
+            parts = {name: arrays[name] for name in _ARRAYS}
+            return cls(name=head["name"], users=users, rules=rules, **parts)
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise SimrecError(
+                f"cannot read the world in {folder} ({error}); delete the folder and run again"
+            ) from error
+
+
+def build_world(
+    dataset: Dataset,
+    split: Split,
+    table: ItemTable,
+    *,
+    topics_attribute: str | None,
+    like_at: float,
+    history: int,
+    rules: Rules,
+    seed: int,
+    propensity: NDArray[np.float64] | None = None,
+    **fit: Any,
+) -> tuple[World, FitReport]:
+    """Turn a data set into a world whose arriving users are the online users of the split.
+
+    Args:
+        dataset: Catalogue and log.
+        split: Who may see which event; the users are fitted on Part.TRUTH, judged on Part.REALISM
+            and start with the end of Part.AGENT.
+        table: The catalogue's item table; its vectors are what cold items rest on.
+        topics_attribute: Attribute whose values bore; None takes clusters of the item vectors.
+        like_at: Feedback of at least this much counts as a like.
+        history: Items known of a user before the first recommendation, H.
+        rules: How a session runs.
+        seed: Of the fit and the clusters.
+        propensity: (n,) the chance that each event of the log was seen, for a fit to ratings that
+            undoes self-selection; None takes the log as it is.
+        **fit: Further arguments of `fit_population` (ratings) or `fit_clicks` (implicit logs), such
+            as rank or interaction_scale.
+
+    Returns:
+        The world, and how well its users agree with the real ones.
+
+    Raises:
+        SimrecError: An unknown attribute, or a log that users cannot be fitted to.
+    """
+    if topics_attribute is None:
+        topics = cluster_topics(table.fused, generator(seed, "topics"))
+    else:
+        topics = attribute_topics(dataset.catalogue.attribute(topics_attribute))
+    log = dataset.log
+    truth, judging = (np.flatnonzero(split.part == part) for part in (Part.TRUTH, Part.REALISM))
+    if log.unit in IMPLICIT:
+        fitted = fit_clicks(log, truth, judging, table.fused, like_at=like_at, seed=seed, **fit)
+    else:
+        fit["propensity"] = propensity
+        fitted = fit_population(log, truth, judging, table.fused, like_at=like_at, seed=seed, **fit)
+    items, liked = start_histories(log, split, length=history, like_at=like_at)
+    arrivals = np.flatnonzero(split.online).astype(np.int64)
+    name = dataset.catalogue.name
+    return World(name, fitted.users, topics, items, liked, arrivals, rules), fitted.report
