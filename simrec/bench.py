@@ -1,0 +1,236 @@
+"""What simrec's own work costs beside the bare tool, as ratios of times taken in one run."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from simrec.bench_server import instant_server
+from simrec.llm.protocol import LLMPrompt
+
+IN_FLIGHT = 64
+BATCH = 16  # prompts of the comparison with `generate`
+WRITTEN = 32  # tokens written for each of them
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ours over bare: 1 costs nothing, 1.05 costs 5 %."""
+
+    ours_seconds: float  # median over rounds
+    bare_seconds: float  # median over rounds
+    ratio: float  # median over rounds of ours / bare of that round
+    rounds: int
+    work: str  # what one round does
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers for JSON."""
+        return asdict(self)
+
+
+def compare_times(
+    ours: Callable[[int], object],
+    bare: Callable[[int], object],
+    *,
+    rounds: int,
+    work: str,
+    clock: Callable[[], float],
+) -> Ratio:
+    """Time two functions in turns, the order changing from round to round, after one unmeasured.
+
+    Args:
+        ours: Told the round's number, 0 is not measured.
+        bare: Does the same work with nothing of ours.
+        rounds: Measured rounds.
+        work: Words for the record.
+        clock: Seconds.
+    """
+    pairs: list[tuple[float, float]] = []
+    for n in range(rounds + 1):
+        seconds: dict[bool, float] = {}
+        for mine in (True, False) if n % 2 else (False, True):
+            began = clock()
+            (ours if mine else bare)(n)
+            seconds[mine] = clock() - began
+        if n:
+            pairs.append((seconds[True], seconds[False]))
+    return Ratio(
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(a / b for a, b in pairs),
+        rounds,
+        work,
+    )
+
+
+def bench_teacher(
+    *,
+    questions: int = 512,
+    rounds: int = 5,
+    model_folder: Path | None = None,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Ratio]:
+    """Measure what asking a teacher costs beside asking barely.
+
+    Args:
+        questions: Requests of one round.
+        rounds: Measured rounds of each comparison.
+        model_folder: Weights for the second comparison; where not given, a random model is made.
+        device: Where the weights run.
+        clock: Seconds.
+
+    Returns:
+        "pipeline": prompts, cache, checks and client, against the same client alone with ready
+        requests, 64 in flight, on a server that answers at once. "client": the same without prompts
+        and cache. "transformers": a batch through TransformersLM, against tokenizer, `generate` and
+        decoding.
+    """
+    with tempfile.TemporaryDirectory() as folder, instant_server() as url:
+        results = _over_http(url, Path(folder), questions, rounds, clock)
+        weights = model_folder or random_model(Path(folder) / "model")
+        results["transformers"] = _in_process(weights, device, rounds, clock)
+    return results
+
+
+def _over_http(
+    url: str, folder: Path, questions: int, rounds: int, clock: Callable[[], float]
+) -> dict[str, Ratio]:
+    import numpy as np
+
+    from simrec.datasets.toy import make_toy
+    from simrec.llm.ask import LLMTeacher
+    from simrec.llm.backends.chat_body import request_body
+    from simrec.llm.backends.openai_lm import OpenAILM
+    from simrec.llm.cache import AnswerCache
+    from simrec.llm.form import schema_of
+    from simrec.llm.forms import make_form
+    from simrec.llm.request import make_request
+    from simrec.llm.templates import SHIPPED
+    from simrec.preferences import Question
+    from simrec.randomness import generator
+
+    catalogue = make_toy(seed=0, n_items=240, n_users=20).catalogue
+    rng = generator(0, "bench")
+    asked = []
+    for user in range(questions):
+        items = rng.permutation(240)
+        liked = (rng.random(10) < 0.5).astype(np.float32)
+        asked.append(Question(user, items[:10], liked, items[10:20], ("random",) * 10))
+    model = OpenAILM("bench", url, api_key="none", concurrency=IN_FLIGHT)
+    form = make_form("list", like_at=4.0, like_share=0.5)
+
+    def teacher(name: str) -> LLMTeacher:
+        cache = AnswerCache(folder / f"{name}.sqlite")
+        return LLMTeacher(model, form, SHIPPED["list"], cache, catalogue)
+
+    ready = [pair for question in asked for pair in teacher("prompts").prompts(question)]
+    schema, most = schema_of(ready[0][0]), ready[0][0].max_tokens
+    prompts = [LLMPrompt(prompt.text) for _, prompt in ready]
+    request = make_request(max_tokens=most, choices=None, schema=schema)
+    bodies = [request_body("bench", p, request, vllm=True, extra={}) for p in prompts]
+
+    def bare(n: int) -> None:
+        asyncio.run(post_all(url, bodies))
+
+    what = f"{questions} questions, {IN_FLIGHT} in flight, a server that answers at once"
+    return {
+        "pipeline": compare_times(
+            lambda n: teacher(f"answers-{n}").prefer(asked),
+            bare,
+            rounds=rounds,
+            work=what,
+            clock=clock,
+        ),
+        "client": compare_times(
+            lambda n: model.complete(prompts, max_tokens=most, schema=schema),
+            bare,
+            rounds=rounds,
+            work=what,
+            clock=clock,
+        ),
+    }
+
+
+async def post_all(url: str, bodies: list[dict[str, Any]]) -> None:
+    """Send ready requests, 64 in flight, and read the text of each."""
+    from openai import AsyncOpenAI
+
+    texts: list[str | None] = [None] * len(bodies)
+    left = iter(range(len(bodies)))
+    async with AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as client:
+
+        async def loop() -> None:
+            for n in left:
+                reply: Any = await client.chat.completions.create(**bodies[n])
+                texts[n] = reply.choices[0].message.content
+
+        await asyncio.gather(*(loop() for _ in range(IN_FLIGHT)))
+    assert None not in texts
+
+
+def _in_process(weights: Path, device: str, rounds: int, clock: Callable[[], float]) -> Ratio:
+    import torch
+
+    from simrec.llm.backends.causal import load_causal
+    from simrec.llm.backends.transformers_lm import TransformersLM
+
+    prompts = [f"A person liked item {n}. " + "Which one is next? " * 8 for n in range(BATCH)]
+    mine = TransformersLM(weights, device=device, batch_size=BATCH)
+    causal = load_causal(weights, device, False)
+    tokenizer, model = causal.tokenizer, causal.model
+    tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.eos_token
+
+    def bare(n: int) -> None:
+        chats: list[Any] = [f"{p}\n" for p in prompts]
+        chat = tokenizer.chat_template is not None
+        if chat:
+            users = [[{"role": "user", "content": p}] for p in prompts]
+            chats = [
+                tokenizer.apply_chat_template(u, add_generation_prompt=True, tokenize=False)
+                for u in users
+            ]
+        with torch.inference_mode():
+            ids = tokenizer(
+                chats, return_tensors="pt", padding=True, add_special_tokens=not chat
+            ).to(device)
+            out = model.generate(**ids, max_new_tokens=WRITTEN, do_sample=False)
+        tokenizer.batch_decode(out[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    asked = [LLMPrompt(p) for p in prompts]
+    return compare_times(
+        lambda n: mine.complete(asked, max_tokens=WRITTEN),
+        bare,
+        rounds=rounds,
+        work=f"a batch of {BATCH} prompts, {WRITTEN} tokens written for each, on {device}",
+        clock=clock,
+    )
+
+
+def random_model(folder: Path) -> Path:
+    """Write a random model of four layers whose tokens are bytes."""
+    import torch
+    from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = ByT5Tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=256,
+        intermediate_size=688,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,1 @@
+"""Teachers: language models, and honest stand-ins, that say what a user would like."""

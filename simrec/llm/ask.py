@@ -1,0 +1,278 @@
+"""A language model as teacher: every question asked once, every answer kept, none paid twice."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from simrec.catalogue import Catalogue
+from simrec.errors import SimrecError
+from simrec.llm.cache import AnswerCache, answer_key
+from simrec.llm.form import Ask, Form, schema_of
+from simrec.llm.prompts import Prompt, render
+from simrec.llm.protocol import LanguageModel, LLMPrompt, Reply
+from simrec.llm.tally import Spent, Tally
+from simrec.llm.templates import Template
+from simrec.preferences import ParseStatus, Preference, Question
+
+AT_ONCE = 4096  # asks looked up and handed to the model together
+LEAST_ANSWERED = 0.95  # a server that fails more often than this is no teacher
+
+
+@dataclass
+class _Asked:
+    """One ask on its way: two tries at most."""
+
+    ask: Ask
+    prompt: Prompt
+    tries: list[Reply] = field(default_factory=list)
+    cached: bool = True
+
+    @property
+    def next_prompt(self) -> Prompt:
+        """What to ask now: the second try says that the first was not readable."""
+        return self.prompt.again() if self.tries else self.prompt
+
+
+class LLMTeacher:
+    """Puts questions to a language model in one form and reads what it says.
+
+    The answers depend on model, prompts and options only: not on how often the work was stopped,
+    who asked first or how many were asked at once.
+
+    Attributes:
+        tally: Of the latest call of `prefer`.
+        replies: Replies of the latest call, one list for each question; None = not readable.
+        spent: What the answers of the latest call cost when they were first given.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        form: Form,
+        template: Template,
+        cache: AnswerCache,
+        catalogue: Catalogue,
+        *,
+        domain: str = "",
+        pictures: bool = False,
+        tell: Callable[[Tally], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            model: Asked only what the cache does not know; its name stands for everything about it
+                that can change an answer.
+            form: How to ask and how to read.
+            template: Words of the prompt.
+            cache: Where answers are kept.
+            catalogue: What is asked about.
+            domain: What the items are, in a few words.
+            pictures: Show the covers of candidates.
+            tell: Told the tally after every answer.
+        """
+        self.model = model
+        self.form = form
+        self.template = template
+        self.cache = cache
+        self.catalogue = catalogue
+        self.domain = domain
+        self.pictures = pictures
+        self.tell = tell or (lambda tally: None)
+        self.tally = Tally()
+        self.replies: list[list[Reply | None]] = []
+        self.spent = Spent()
+        self._paid: set[str] = set()  # keys that `spent` counts
+        self._lines: dict[int, str] = {}  # item -> its line in prompts
+
+    @property
+    def name(self) -> str:
+        """Model and form, for example "gpt-4o-mini/list"."""
+        return f"{self.model.name}/{self.form.name}"
+
+    def prompts(self, question: Question) -> list[tuple[Ask, Prompt]]:
+        """Return what a question will be asked with."""
+        return [
+            (
+                ask,
+                render(
+                    question,
+                    self.catalogue,
+                    self.template,
+                    shown=ask.shown,
+                    domain=self.domain,
+                    pictures=self.pictures,
+                    lines=self._lines,
+                ),
+            )
+            for ask in self.form.asks(len(question.candidates))
+        ]
+
+    def key(self, ask: Ask, prompt: Prompt) -> str:
+        """Return the cache key of one request."""
+        options = {"max_tokens": ask.max_tokens, "choices": ask.choices}
+        return answer_key(self.model.name, prompt.sha, options, ask.schema)
+
+    def prefer(self, questions: Sequence[Question]) -> list[Preference]:
+        """Answer every question, in order.
+
+        A question is "retried" where a second try was needed, "unparseable" where no reply could
+        be read, "unanswered" where none came; a candidate without a readable reply has score NaN.
+
+        Raises:
+            SimrecError: The model cannot be used, the cache cannot be written, or too few requests
+                were answered. Whatever was answered is kept.
+        """
+        asks = sum(len(self.form.asks(len(q.candidates))) for q in questions)
+        self.tally, self.replies, self.spent = Tally(total=asks), [], Spent()
+        self._paid = set()
+        preferences: list[Preference] = []
+        for some in _portions(questions, self.form):
+            asked = [[_Asked(*pair) for pair in self.prompts(question)] for question in some]
+            self._answer([one for many in asked for one in many])
+            preferences += [
+                self._read(question, many) for question, many in zip(some, asked, strict=True)
+            ]
+        if self.tally.errors > (1.0 - LEAST_ANSWERED) * max(self.tally.total, 1):
+            raise SimrecError(
+                f"{self.tally.errors} of {self.tally.total} requests to {self.model.name} were "
+                f"never answered; the others are kept, run again when it answers"
+            )
+        return preferences
+
+    def _answer(self, asked: list[_Asked]) -> None:
+        """Fill in the tries of all: from the cache, else from the model, twice where needed."""
+        self._try(asked)
+        again = [
+            one
+            for one in asked
+            if one.tries[-1].finish != "error"
+            and one.tries[-1].attempts == 1
+            and not self._readable(one)
+        ]
+        self._try(again)
+        for one in asked:
+            self.tally.failures += not self._readable(one)
+            self.tally.errors += one.tries[-1].finish == "error"
+        self.tell(self.tally)
+
+    def _readable(self, one: _Asked) -> bool:
+        reply = one.tries[-1]
+        return reply.valid and self.form.readable(one.ask, reply)
+
+    def _try(self, asked: list[_Asked]) -> None:
+        """Add one reply to each: equal requests are sent once."""
+        waiting: dict[str, list[_Asked]] = {}
+        for one in asked:
+            waiting.setdefault(self.key(one.ask, one.next_prompt), []).append(one)
+        for key, reply in self.cache.find(list(waiting)).items():
+            for one in waiting.pop(key):
+                self._took(one, key, reply, hit=True)
+        self.tell(self.tally)
+
+        groups: dict[tuple[Any, ...], list[str]] = {}  # one call takes one set of options
+        for key, ones in waiting.items():
+            ask = ones[0].ask
+            groups.setdefault((ask.max_tokens, ask.choices, ask.schema), []).append(key)
+        for keys in groups.values():
+            self._send(keys, waiting)
+
+    def _send(self, keys: list[str], waiting: dict[str, list[_Asked]]) -> None:
+        """Ask what the cache does not know; each reply is kept when it comes.
+
+        Where a model runs batches, its numbers depend a little on who shares a batch. Such a model
+        gets batches that are fixed beforehand, and each is kept as a whole, so that work which was
+        stopped goes on with the very batches it would have had.
+        """
+        size: int | None = getattr(self.model, "batch_size", None)
+        if size is None:
+            self._request(keys, waiting, together=False)
+            return
+        # alike in length, so that little of a batch is padding
+        keys = sorted(keys, key=lambda key: (-len(waiting[key][0].prompt.text), key))
+        for first in range(0, len(keys), size):
+            self._request(keys[first : first + size], waiting, together=True)
+
+    def _request(
+        self, keys: list[str], waiting: dict[str, list[_Asked]], *, together: bool
+    ) -> None:
+        ask = waiting[keys[0]][0].ask
+        prompts = []
+        for key in keys:
+            prompt = waiting[key][0].next_prompt
+            prompts.append(LLMPrompt(prompt.text, prompt.images))
+        came: dict[str, Reply] = {}
+
+        def arrived(index: int, reply: Reply) -> None:
+            self.tally.sent += reply.attempts
+            self.tally.prompt_tokens += reply.prompt_tokens
+            self.tally.completion_tokens += reply.completion_tokens
+            came[keys[index]] = reply
+            if not together:
+                self._keep(came, waiting)
+
+        self.model.complete_each(
+            prompts, arrived, max_tokens=ask.max_tokens, choices=ask.choices, schema=schema_of(ask)
+        )
+        self._keep(came, waiting)
+
+    def _keep(self, came: dict[str, Reply], waiting: dict[str, list[_Asked]]) -> None:
+        """Make replies durable and hand them on; one that never came is asked another time."""
+        said = {key: reply for key, reply in came.items() if reply.finish != "error"}
+        counts = came | (self.cache.keep(self.model.name, said) if said else {})
+        came.clear()
+        for key, reply in counts.items():
+            for one in waiting[key]:
+                self._took(one, key, reply, hit=False)
+        self.tell(self.tally)
+
+    def _took(self, one: _Asked, key: str, reply: Reply, *, hit: bool) -> None:
+        first = not one.tries
+        if key not in self._paid:
+            self._paid.add(key)
+            self.spent.requests += reply.attempts
+            self.spent.prompt_tokens += reply.prompt_tokens
+            self.spent.completion_tokens += reply.completion_tokens
+        one.tries.append(reply)
+        one.cached &= hit
+        self.tally.done += first
+        self.tally.hits += first and hit
+
+    def _read(self, question: Question, asked: list[_Asked]) -> Preference:
+        K = len(question.candidates)
+        replies = [one.tries[-1] if self._readable(one) else None for one in asked]
+        self.replies.append(replies)
+        judged = self.form.judge(K, replies)
+        status: ParseStatus = "ok"
+        if all(reply is None for reply in replies):
+            gone = all(one.tries[-1].finish == "error" for one in asked)
+            status = "unanswered" if gone else "unparseable"
+        elif any(len(one.tries) > 1 or one.tries[-1].attempts > 1 for one in asked):
+            status = "retried"
+        texts = [one.tries[-1].text for one in asked]
+        shas = [one.prompt.sha for one in asked]
+        return Preference(
+            question,
+            judged.liked,
+            judged.score,
+            self.name,
+            shas[0] if len(shas) == 1 else hashlib.sha256("".join(shas).encode()).hexdigest(),
+            texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False),
+            status,
+            cached=all(one.cached for one in asked),
+        )
+
+
+def _portions(questions: Sequence[Question], form: Form) -> Iterator[list[Question]]:
+    """Yield questions in portions of about AT_ONCE asks, so that prompts fit in memory."""
+    some: list[Question] = []
+    asks = 0
+    for question in questions:
+        some.append(question)
+        asks += len(form.asks(len(question.candidates)))
+        if asks >= AT_ONCE:
+            yield some
+            some, asks = [], 0
+    if some:
+        yield some

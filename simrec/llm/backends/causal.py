@@ -1,0 +1,175 @@
+"""A loaded causal model and its tokenizer: token rows in, text or log-probabilities out."""
+
+import copy
+import importlib.util
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simrec.errors import SimrecError
+
+
+@dataclass(frozen=True)
+class Causal:
+    """Model, tokenizer and what they say of themselves; made by `load_causal`."""
+
+    model: Any
+    tokenizer: Any
+    device: str
+    ends: tuple[int, ...]  # tokens that end a reply
+    context: int  # greatest number of tokens
+
+    def tokens(self, text: str) -> list[int]:
+        """Return the prompt's tokens: a user message in the chat template where there is one."""
+        if self.tokenizer.chat_template is None:
+            return list(self.tokenizer(f"{text}\n")["input_ids"])
+        chat = [{"role": "user", "content": text}]
+        opened = self.tokenizer.apply_chat_template(
+            chat, add_generation_prompt=True, tokenize=False
+        )
+        return list(self.tokenizer(opened, add_special_tokens=False)["input_ids"])
+
+    def option(self, text: str) -> list[int]:
+        """Return the tokens of a reply, without the end token."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return tokens and mask (B, N), padded on the left so that all rows end together."""
+        width = max(map(len, rows))
+        pad = self.ends[0] if self.ends else 0
+        ids = torch.full((len(rows), width), pad, dtype=torch.long)
+        mask = torch.zeros((len(rows), width), dtype=torch.long)
+        for b, row in enumerate(rows):
+            ids[b, width - len(row) :] = torch.tensor(row)
+            mask[b, width - len(row) :] = 1
+        return ids.to(self.device), mask.to(self.device)
+
+    @torch.inference_mode()
+    def generate(self, rows: list[list[int]], max_tokens: int) -> list[tuple[str, int, bool]]:
+        """Continue each row greedily.
+
+        Returns:
+            Text without special tokens, tokens written with the end token, whether it ended.
+        """
+        ids, mask = self._padded(rows)
+        out = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=self.ends[0] if self.ends else 0,
+        )
+        replies = []
+        for row in out[:, ids.shape[1] :].tolist():
+            cut = next((n for n, token in enumerate(row) if token in self.ends), None)
+            written = row if cut is None else row[:cut]
+            text = self.tokenizer.decode(written, skip_special_tokens=True)
+            replies.append((text, len(written) + (cut is not None), cut is not None))
+        return replies
+
+    @torch.inference_mode()
+    def score(self, rows: list[list[int]], options: list[list[int]]) -> NDArray[np.float64]:
+        """Return log P(option, end | row), natural logarithm, shape (B, C).
+
+        The rows are run once; every option goes on from a copy of their cache. Without an end
+        token (no tokenizer or configuration names one) the options' own tokens are all that counts.
+        """
+        ids, mask = self._padded(rows)
+        place = (mask.cumsum(1) - 1).clamp(min=0)  # (B, N)
+        last = {"logits_to_keep": 1} if self._takes("logits_to_keep") else {}
+        out = self.model(
+            input_ids=ids, attention_mask=mask, use_cache=True, **self._places(place), **last
+        )
+        after = _log_softmax(out.logits[:, -1])  # (B, V)
+        scores = np.zeros((len(rows), len(options)))
+        ends = torch.tensor(self.ends, dtype=torch.long, device=self.device)
+        for c, option in enumerate(options):
+            tail = torch.tensor(
+                [option] * len(rows), dtype=torch.long, device=self.device
+            )  # (B, n)
+            steps = torch.arange(1, len(option) + 1, device=self.device)
+            ahead = self.model(
+                input_ids=tail,
+                attention_mask=torch.cat([mask, torch.ones_like(tail)], dim=1),
+                past_key_values=copy.deepcopy(out.past_key_values),
+                use_cache=True,
+                **self._places(place[:, -1:] + steps),
+            )
+            table = torch.cat([after[:, None], _log_softmax(ahead.logits)], dim=1)  # (B, n+1, V)
+            total = table[:, :-1].gather(2, tail[:, :, None])[:, :, 0].sum(1)
+            if len(ends):
+                total = total + table[:, -1].index_select(1, ends).logsumexp(1)
+            scores[:, c] = total.double().cpu().numpy()
+        return scores
+
+    def _takes(self, name: str) -> bool:
+        return name in inspect.signature(self.model.forward).parameters
+
+    def _places(self, place: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return position_ids where the model takes them, so that padding moves nothing."""
+        return {"position_ids": place} if self._takes("position_ids") else {}
+
+
+def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
+    return logits.float().log_softmax(-1)
+
+
+def load_causal(folder: Path, device: str, load_in_4bit: bool) -> Causal:
+    """Load model and tokenizer from a directory, never from a hub.
+
+    Args:
+        folder: As `save_pretrained` writes it.
+        device: "cpu" takes float32, "cuda..." takes bfloat16.
+        load_in_4bit: Quantise with bitsandbytes.
+
+    Raises:
+        SimrecError: No such device, or the directory cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    if device != "cpu" and not torch.cuda.is_available():
+        raise SimrecError(f"device is '{device}', but PyTorch sees no card; use device='cpu'")
+    options: dict[str, Any] = {"dtype": torch.float32 if device == "cpu" else torch.bfloat16}
+    if load_in_4bit:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16
+        )
+        options["device_map"] = {"": device}
+    elif device != "cpu" and importlib.util.find_spec("accelerate") is not None:
+        options["device_map"] = {"": device}  # straight to the card, not through main memory
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # simrec draws its own
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(str(folder), local_files_only=True, **options)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise SimrecError(
+            f"cannot load the language model in '{folder}' ({first_line}); expected a causal "
+            f"language model's config, tokenizer and weights as save_pretrained writes them"
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    if "device_map" not in options:
+        model = model.to(device)
+    model.eval()
+    named = [tokenizer.eos_token_id, model.generation_config.eos_token_id]
+    ends = {
+        int(t) for e in named if e is not None for t in (e if isinstance(e, list | tuple) else [e])
+    }
+    text_config = model.config.get_text_config()
+    context = int(getattr(text_config, "max_position_embeddings", None) or 2**31)
+    first = [tokenizer.eos_token_id] if tokenizer.eos_token_id in ends else []
+    return Causal(model, tokenizer, device, tuple([*first, *sorted(ends - set(first))]), context)
