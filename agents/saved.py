@@ -1,0 +1,196 @@
+"""Trained policies outside a study: saved without pickle, loaded for one catalogue only."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from simrec.agents.a2c import ItemA2C
+from simrec.agents.awr import TaughtActor
+from simrec.agents.expansion import Gated, Mixture
+from simrec.agents.policy import ItemPolicy
+from simrec.agents.session_bandit import BySession
+from simrec.errors import SimrecError, nearest
+from simrec.files import atomic_folder
+from simrec.items.table import ItemTable
+
+FORMAT = 1
+WEIGHTS = "weights.safetensors"
+ABOUT = "policy.json"
+CLASSES: dict[str, type[ItemPolicy]] = {
+    c.__name__: c for c in (ItemPolicy, Mixture, Gated, TaughtActor, BySession)
+}
+
+Known = str | tuple[str, bool]  # an item id, liked; or an item id and whether it was liked
+
+
+def save_policy(policy: ItemPolicy, item_ids: Sequence[str], path: Path) -> None:
+    """Write a folder with the weights as safetensors and everything else as JSON.
+
+    Args:
+        policy: Any policy of this project.
+        item_ids: (I,) ids of the catalogue, in row order.
+        path: The folder; an older one is replaced.
+    """
+    history = policy.observation_space["history"]  # type: ignore[index]
+    step = policy.observation_space["step"]  # type: ignore[index]
+    about = {
+        "format": FORMAT,
+        "class": type(policy).__name__,
+        "arguments": _plain(policy.arguments),
+        "length": int(history.shape[0]),
+        "horizon": int(step.high.max()),
+        "slate_size": policy.slate_size,
+        "item_ids": list(item_ids),
+    }
+    with atomic_folder(path) as folder:
+        weights = {name: value.contiguous() for name, value in policy.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return constructor arguments without the item table, which is among the weights."""
+    kept = {name: value for name, value in arguments.items() if name != "item_vectors"}
+    if kept.get("prior") is not None:
+        kept["prior"] = _plain(kept["prior"])
+    return kept
+
+
+class SavedPolicy:
+    """A policy that recommends from ids.
+
+    Args:
+        policy: The loaded policy.
+        item_ids: (I,) ids of its catalogue.
+    """
+
+    def __init__(self, policy: ItemPolicy, item_ids: tuple[str, ...]) -> None:
+        self.policy = policy
+        self.item_ids = item_ids
+        self._row = {item: row for row, item in enumerate(item_ids)}
+
+    def recommend(
+        self, history: Sequence[Known], k: int = 10, exclude: Iterable[str] = ()
+    ) -> list[str]:
+        """Return the k items a user would best be shown next, best first.
+
+        Args:
+            history: What the user met, oldest first: ids of liked items, or (id, liked) pairs.
+            k: How many.
+            exclude: Ids not to recommend; items of the history never are.
+
+        Raises:
+            SimrecError: An id is not of this catalogue, or fewer than k items are left.
+        """
+        pairs = [(one, True) if isinstance(one, str) else one for one in history]
+        rows = np.array([self._of(item) for item, _ in pairs], dtype=np.int64)
+        out = np.array([self._of(item) for item in exclude], dtype=np.int64)
+        banned = np.zeros(len(self.item_ids), dtype=np.bool_)
+        banned[rows], banned[out] = True, True
+        left = len(self.item_ids) - int(banned.sum())
+        if not 1 <= k <= left:
+            raise SimrecError(
+                f"k is {k}; expected 1 to {left}, the items that are neither in the history nor "
+                "excluded"
+            )
+        length = self.policy.observation_space["history"].shape[0]  # type: ignore[index]
+        items = torch.full((1, length), -1, dtype=torch.long)
+        liked = torch.zeros(1, length)
+        newest = rows[-length:]
+        if len(newest):
+            items[0, -len(newest) :] = torch.as_tensor(newest)
+            answers = [float(good) for _, good in pairs[-length:]]
+            liked[0, -len(newest) :] = torch.tensor(answers)
+        step = torch.zeros(1, 1, dtype=torch.long)
+        with torch.no_grad():
+            scores = self.policy.log_probs({"history": items, "feedback": liked, "step": step})[0]
+        scores[torch.as_tensor(banned)] = -torch.inf
+        order = np.argsort(-scores.numpy(), kind="stable")[:k]
+        return [self.item_ids[row] for row in order]
+
+    def to_sb3(self, path: Path) -> None:
+        """Write a Stable-Baselines3 archive, to be read by `ItemA2C.load` and learned on with."""
+        if type(self.policy) is not ItemPolicy:
+            raise SimrecError(
+                f"a policy of class {type(self.policy).__name__} acts by two policies, which "
+                "Stable-Baselines3 cannot hold; export one of frozen, ft, ap or scratch"
+            )
+        model = ItemA2C(ItemPolicy, None, _init_setup_model=False)
+        model.observation_space = self.policy.observation_space
+        model.action_space = self.policy.action_space
+        model.n_envs = 1
+        model.policy_kwargs = self.policy.arguments
+        model._setup_model()
+        model.policy.load_state_dict(self.policy.state_dict())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+
+    def _of(self, item: str) -> int:
+        if item not in self._row:
+            raise SimrecError(
+                f"item '{item}' is not in the catalogue this policy was trained on; "
+                f"{nearest(str(item), self.item_ids[:1000])}"
+            )
+        return self._row[item]
+
+
+def load_policy(path: Path | str, table: ItemTable | None = None) -> SavedPolicy:
+    """Return a policy saved by `save_policy`.
+
+    Args:
+        path: Its folder, for example runs/demo/policies/ap-seed-0.
+        table: The item table it is to serve; None trusts the ids given to `recommend`.
+
+    Raises:
+        SimrecError: The folder cannot be read, or the policy belongs to another catalogue.
+    """
+    folder = Path(path)
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise SimrecError(
+            f"cannot read a policy from {folder} ({error}); expected a folder with {ABOUT} and "
+            f"{WEIGHTS}, as a study writes under runs/STUDY/policies"
+        ) from error
+    if about.get("format") != FORMAT:
+        raise SimrecError(
+            f"{folder / ABOUT} has format {about.get('format')}; this simrec reads {FORMAT}; save "
+            "the policy again"
+        )
+    n_items = len(about["item_ids"])
+    k = about["slate_size"]
+    length = about["length"]
+    policy = CLASSES[about["class"]](
+        spaces.Dict(
+            {
+                "history": spaces.Box(-1, n_items - 1, (length,), np.int64),
+                "feedback": spaces.Box(0.0, 1.0, (length,), np.float32),
+                "step": spaces.Box(0, about["horizon"], (1,), np.int64),
+            }
+        ),
+        spaces.Discrete(n_items) if k == 1 else spaces.MultiDiscrete([n_items] * k),
+        lambda _: 0.0,
+        **_with_vectors(about["arguments"], weights, ""),
+    )
+    policy.load_state_dict(weights)
+    policy.set_training_mode(False)
+    if table is not None:
+        policy.check_table(table.fingerprint)
+    return SavedPolicy(policy, tuple(about["item_ids"]))
+
+
+def _with_vectors(
+    arguments: dict[str, Any], weights: dict[str, torch.Tensor], prefix: str
+) -> dict[str, Any]:
+    whole = {**arguments, "item_vectors": weights[f"{prefix}vectors"].numpy()}
+    if whole.get("prior") is not None:
+        whole["prior"] = _with_vectors(whole["prior"], weights, f"{prefix}prior.")
+    return whole
