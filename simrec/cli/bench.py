@@ -1,0 +1,45 @@
+"""`simrec bench`: what simrec's own work costs beside the bare tools."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure what simrec's own work costs.")
+
+
+@bench_app.callback()
+def bench() -> None:
+    """Measure what simrec's own work costs."""
+
+
+@bench_app.command("teacher")
+def teacher_command(
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Weights; where not given, a random model.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
+    questions: Annotated[int, typer.Option("--questions", min=1, help="Requests a round.")] = 512,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measured rounds.")] = 5,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Time the teacher's pipeline against a bare client, and a model against plain `generate`."""
+    from simrec.bench import bench_teacher
+    from simrec.files import write_json
+
+    ratios = bench_teacher(questions=questions, rounds=rounds, model_folder=model, device=device)
+    values = {name: ratio.as_dict() for name, ratio in ratios.items()}
+    if str(json_path) == "-":
+        typer.echo(json.dumps(values, indent=2))
+        return
+    for name, ratio in ratios.items():
+        typer.echo(
+            f"{name:<14}{ratio.ratio:6.3f} of the bare time  ({ratio.ours_seconds:.3f} s against "
+            f"{ratio.bare_seconds:.3f} s, medians of {ratio.rounds} rounds: {ratio.work})"
+        )
+    if json_path is not None:
+        write_json(json_path, values)
+        typer.echo(f"wrote {json_path}")

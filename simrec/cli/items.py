@@ -1,0 +1,217 @@
+"""`simrec items`: encode a catalogue, learn item vectors, compare adapters, export tables."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+items_app = typer.Typer(
+    no_args_is_help=True,
+    help="Encode items, learn item vectors, compare adapters, export tables.",
+    add_completion=False,
+)
+
+Data = Annotated[str, typer.Argument(help="Name of a data set, or a folder in the tidy format.")]
+Store = Annotated[
+    list[str], typer.Option("--store", metavar="MODALITY=DIR", help="A feature store; repeat it.")
+]
+
+
+def _open(data: str) -> Any:
+    from simrec.datasets.library import list_datasets, open_dataset
+
+    if data not in list_datasets() and Path(data).is_dir():
+        return open_dataset(None, Path(data))
+    return open_dataset(data, None)
+
+
+@items_app.command()
+def encode(
+    data: Data,
+    modality: Annotated[str, typer.Option(help="text, image, audio or video.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of all feature stores.")],
+    encoder: Annotated[str, typer.Option(help="none, transformers:DIR or features:FILE.")] = "none",
+    contents: Annotated[
+        Path | None, typer.Option(help="Folder of files named by item id (audio, video).")
+    ] = None,
+    keep: Annotated[int | None, typer.Option(min=1, help="Layers kept of a transformer.")] = None,
+) -> None:
+    """Run a frozen encoder once over all items; run it again after a kill, it goes on."""
+    from rich.progress import Progress
+
+    from simrec.items.contents import prepare
+    from simrec.items.store import encode_features
+
+    catalogue = _open(data).catalogue
+    made, given = prepare(catalogue, modality, encoder, folder=contents, keep=keep)
+    folder = out / modality / made.name.replace(":", "-").replace("/", "-")
+    with Progress(transient=True) as bar:
+        task = bar.add_task(made.name)
+        store = encode_features(
+            folder,
+            made,
+            given,
+            catalogue.item_ids,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _, layers, width = store.hidden.shape
+    typer.echo(
+        f"{folder}: {int(store.present.sum()):,} of {len(given):,} items, {layers} layers of "
+        f"{width}, {store.bytes_per_item:,.0f} bytes an item"
+    )
+
+
+def _states(catalogue: Any, stores: list[str]) -> tuple[Any, Any]:
+    import numpy as np
+
+    from simrec.errors import SimrecError
+    from simrec.items.store import open_store
+
+    states, present = {}, []
+    for given in stores:
+        name, _, folder = given.partition("=")
+        if not folder:
+            raise SimrecError(f"--store got '{given}'; expected MODALITY=DIR such as text=f/text/x")
+        store = open_store(Path(folder), catalogue.item_ids)
+        states[name] = store.states()
+        present.append(store.present)
+    if not states:
+        raise SimrecError("no feature store is given; expected --store MODALITY=DIR; encode first")
+    return states, np.stack(present, axis=1)
+
+
+@items_app.command()
+def fit(
+    study: Annotated[Path, typer.Argument(help="Study file whose items.adapter is learnt.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table, .safetensors.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key.")
+    ] = None,
+) -> None:
+    """Learn a study's item vectors from the agent's part of its log, and nothing else."""
+    from simrec.config import load_config
+    from simrec.errors import SimrecError
+    from simrec.items.build import build_item_table
+    from simrec.stages.inputs import Inputs
+
+    config = load_config(study, overrides)
+    if config.items.adapter.name is None:
+        raise SimrecError(
+            f"{study} names no items.adapter.name; expected one such as iisan; add it or say --set "
+            f"items.adapter.name=iisan"
+        )
+    inputs = Inputs(config, Path("runs"))
+    table = build_item_table(
+        inputs.dataset.catalogue,
+        inputs.popularity,
+        **config.items.model_dump(),
+        log=inputs.agent_log,
+    )
+    table.save(out)
+    learnt = table.provenance["learnt"]
+    typer.echo(
+        f"{out}: {len(table):,} items, {table.fused.shape[1]} numbers each, from "
+        f"{', '.join(table.modalities)}; NDCG@10 {max(learnt['ndcg10']):.4f} on held-out events of "
+        f"the agent's part in epoch {learnt['epoch'] + 1} of {len(learnt['ndcg10'])}"
+    )
+
+
+@items_app.command()
+def report(
+    data: Data,
+    stores: Store,
+    adapters: Annotated[str, typer.Option(help="Names, with commas.")] = "linear,iisan",
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of each.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    users: Annotated[int | None, typer.Option(min=2, help="Only the first users.")] = None,
+    costs: Annotated[bool, typer.Option("--costs", help="Also measure time and memory.")] = False,
+) -> None:
+    """Compare adapters by full ranking of the last item of every user (leave-one-out)."""
+    from simrec.items.benchmark import compare_adapters
+    from simrec.items.fit import FitSettings
+    from simrec.items.sequences import leave_one_out
+
+    dataset = _open(data)
+    states, present = _states(dataset.catalogue, stores)
+    log = dataset.log if users is None else dataset.log.select(dataset.log.user < users)
+    task = leave_one_out(log, history=10)
+    names = [name.strip() for name in adapters.split(",") if name.strip()]
+    rows = compare_adapters(
+        states,
+        present,
+        task,
+        names,
+        settings=FitSettings(epochs=epochs),
+        seeds=range(seeds),
+        say=lambda line: typer.echo(line, err=True),
+    )
+    _print_rows(rows, list(states))
+    if costs:
+        _print_costs(states, present, task, names)
+
+
+def _print_rows(rows: Any, modalities: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from simrec.items.adapters import ADAPTERS
+
+    several = len(modalities) > 1
+    without = [f"kept without {m}" for m in modalities] if several else []
+    table = Table("method", "HR@10", "NDCG@10", "cold HR@10", *without, "paper", box=None)
+    for row in rows:
+        digits = slice(1) if row.name == "popularity" else slice(None)  # it knows no seeds
+        kept = [f"{row.retained[m]:.0%}" if row.retained else "" for m in modalities if several]
+        known = ADAPTERS.get(row.name)
+        table.add_row(
+            row.name,
+            " ".join(row.hits.texts(4)[digits]),
+            " ".join(row.gain.texts(4)[digits]),
+            f"{row.cold_hits:.4f}",
+            *kept,
+            f"{known.paper}; {known.evidence}" if known else "control",
+        )
+    Console(width=None if Console().is_terminal else 200).print(table)
+
+
+def _print_costs(states: Any, present: Any, task: Any, names: list[str]) -> None:
+    from simrec.items.cost import measured_costs
+    from simrec.items.fit import FitSettings
+    from simrec.items.tpme import tpme
+
+    methods = {name: FitSettings(adapter=name, epochs=2) for name in names}
+    found = measured_costs(states, present, task, methods)
+    scores = tpme(found)
+    for name, cost in found.items():
+        typer.echo(
+            f"{name}: {cost.seconds:.2f} s an epoch, {cost.parameters:,} weights, "
+            f"{cost.bytes / 2**20:.0f} MiB more memory, TPME {scores[name]:.3f}"
+        )
+    if len(found) < 3:
+        typer.echo("TPME of fewer than three methods is only a sum of its weights")
+
+
+@items_app.command()
+def export(
+    table: Annotated[Path, typer.Argument(help="A table written by `simrec items fit`.")],
+    out: Annotated[Path, typer.Argument(help="Where; .npy (rows only) or .parquet (with ids).")],
+) -> None:
+    """Write a table's fused vectors for other programs."""
+    import numpy as np
+
+    from simrec.errors import SimrecError
+    from simrec.files import atomic_file
+    from simrec.items.table import ItemTable
+
+    loaded = ItemTable.load(table)
+    if out.suffix not in (".npy", ".parquet"):
+        raise SimrecError(f"cannot export to '{out.name}'; expected a name in .npy or .parquet")
+    with atomic_file(out) as temporary:
+        if out.suffix == ".npy":
+            np.save(temporary, loaded.fused)
+        else:
+            import pandas as pd
+
+            rows = {"item_id": list(loaded.ids), "vector": list(loaded.fused)}
+            pd.DataFrame(rows).to_parquet(temporary, index=False)
+    typer.echo(f"{out}: {len(loaded):,} items, {loaded.fused.shape[1]} numbers each")

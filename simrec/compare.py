@@ -1,0 +1,170 @@
+"""Strategies side by side: every measure with its interval over seeds, and the paired differences.
+
+The unit is the seed. Reward is normalised, y = (R - random) / (oracle - random), where R is the
+mean number of clicks of the sessions that start in a window of the run.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simrec.measures import MEASURES, run_measures, scored_sessions
+from simrec.randomness import generator
+from simrec.records import Run, RunRecord, plain
+from simrec.statistics import Interval, interval, paired_interval, t_interval
+from simrec.study_runs import load_runs
+
+BASES = ("scratch", "ft")  # every other strategy is compared with these, where they were run
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One strategy's results over its seeds."""
+
+    strategy: str
+    seeds: tuple[int, ...]
+    values: dict[str, Interval]  # a key for each of MEASURES
+    rise: Interval  # y gained over the late window, by a straight line through its sessions
+    against: dict[str, dict[str, Interval]]  # base -> measure -> paired difference to the base
+    pairs: dict[str, dict[str, NDArray[np.float64]]]  # base -> measure -> (n,) difference by seed
+
+    @property
+    def still_rising(self) -> bool:
+        """Whether the run ended too soon for its late window to be called the end state."""
+        return self.rise.low > 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        content: dict[str, Any] = _named(self.values)
+        content["seeds"] = list(self.seeds)
+        content["still_rising"] = {"rising": self.still_rising, **self.rise.as_dict()}
+        for base, differences in self.against.items():
+            content[f"vs_{base}"] = _named(differences)
+        return content
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every strategy of one study."""
+
+    study: str
+    world: str
+    seeds: tuple[int, ...]
+    bounds: dict[str, float]  # clicks per session
+    strategies: dict[str, Standing]  # best area first
+    teachers: dict[str, str]  # name -> warning, "" where there is none
+    records: tuple[RunRecord, ...]
+    table: dict[str, dict[int, dict[str, float]]]  # strategy -> seed -> as `measures` returns it
+    runs: tuple[Run, ...]  # with their tables; empty where only numbers were compared
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form; a number that cannot be told is null."""
+        content = {
+            "study": self.study,
+            "world": self.world,
+            "seeds": list(self.seeds),
+            "bounds": self.bounds,
+            "strategies": {name: s.as_dict() for name, s in self.strategies.items()},
+        }
+        return dict(plain(content))
+
+    def runs_of(self, strategy: str) -> list[Run]:
+        """Return the runs of one strategy, in the order of their seeds."""
+        runs = [run for run in self.runs if run.record.strategy == strategy]
+        return sorted(runs, key=lambda run: run.record.seed)
+
+
+def _named(values: dict[str, Interval]) -> dict[str, Any]:
+    content = {measure: found.as_dict() for measure, found in values.items()}
+    content["distinct_items"] = content["distinct_late"]  # the headline number is the end state's
+    return content
+
+
+def session_scores(run: Run) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the start step (n,) and the normalised reward (n,) of the run's sessions."""
+    return scored_sessions(run.episodes, run.record.budget_env_steps, run.record.bounds)
+
+
+def measures(run: Run) -> dict[str, float]:
+    """Return the run's number for each of MEASURES, and "rise", as `run_measures` does."""
+    record = run.record
+    return run_measures(run.episodes, run.exposure, record.budget_env_steps, record.bounds)
+
+
+def compare(paths: Path | Iterable[Path]) -> Comparison:
+    """Compare the strategies of one study.
+
+    Args:
+        paths: The study's folder, several folders, or single runs.
+
+    Raises:
+        SimrecError: As `load_runs`.
+    """
+    runs = load_runs(paths)
+    return compare_measured([(run.record, measures(run)) for run in runs], runs)
+
+
+def compare_measured(
+    measured: Sequence[tuple[RunRecord, dict[str, float]]], runs: Sequence[Run] = ()
+) -> Comparison:
+    """Compare runs whose numbers are known; nothing is read and nothing checked.
+
+    Args:
+        measured: A record and what `measures` says of it, for each run of one study.
+        runs: The same runs with their tables, where curves are to be drawn from them.
+    """
+    table: dict[str, dict[int, dict[str, float]]] = {}
+    for record, values in measured:
+        table.setdefault(record.strategy, {})[record.seed] = values
+    standings = [_standing(strategy, table) for strategy in table]
+    standings.sort(key=lambda s: -np.nan_to_num(s.values["area"].mean, nan=-np.inf))
+    records = tuple(record for record, _ in measured)
+    first = records[0]
+    return Comparison(
+        study=first.study,
+        world=first.world,
+        seeds=tuple(sorted({record.seed for record in records})),
+        bounds=dict(first.bounds),
+        strategies={standing.strategy: standing for standing in standings},
+        teachers={
+            str(record.teacher["name"]): str(record.teacher.get("warning") or "")
+            for record in records
+            if record.teacher.get("name")
+        },
+        records=records,
+        table=table,
+        runs=tuple(runs),
+    )
+
+
+def _standing(strategy: str, table: dict[str, dict[int, dict[str, float]]]) -> Standing:
+    mine = table[strategy]
+    seeds = sorted(mine)
+    against: dict[str, dict[str, Interval]] = {}
+    pairs: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for base in BASES:
+        both = [seed for seed in seeds if seed in table.get(base, {})]
+        if base == strategy or not both:
+            continue
+        against[base], pairs[base] = {}, {}
+        for measure in MEASURES:
+            a = np.array([mine[seed][measure] for seed in both])
+            b = np.array([table[base][seed][measure] for seed in both])
+            # One address for both directions, so that a - b is the mirror of b - a.
+            rng = generator(0, "compare", *sorted((strategy, base)), measure)
+            against[base][measure] = paired_interval(a, b, rng=rng)
+            pairs[base][measure] = a - b
+    found = {
+        measure: interval(
+            [mine[seed][measure] for seed in seeds],
+            rng=generator(0, "compare", strategy, measure),
+        )
+        for measure in MEASURES
+    }
+    # Student's t: with few seeds the bootstrap would see slopes where there are none.
+    rise = t_interval([mine[seed]["rise"] for seed in seeds])
+    return Standing(strategy, tuple(seeds), found, rise, against, pairs)

@@ -1,0 +1,190 @@
+"""Deployment: one recommender meets users, and everything that happens is written down.
+
+The harness records; agents need not know. Time is counted in env steps, one for each user served.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from simrec.agents.strategy import Deployment
+from simrec.envs.sb3 import SB3VecEnv
+from simrec.metrics import WINDOWS, window_of
+
+SAMPLED_SLOTS = 2  # parallel users whose sessions are kept item by item
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a deployment leaves behind; columns as in `simrec.records.TABLES`."""
+
+    episodes: pd.DataFrame
+    updates: pd.DataFrame
+    exposure: pd.DataFrame
+    steps: pd.DataFrame
+
+
+class Recorder(VecEnvWrapper):
+    """Counts env steps and writes down sessions that begin before the budget is spent."""
+
+    def __init__(
+        self, venv: SB3VecEnv, budget: int, on_steps: Callable[[int], None] | None = None
+    ) -> None:
+        super().__init__(venv)
+        self.base = venv
+        self.budget = budget
+        self.on_steps = on_steps
+        self.env_steps = 0
+        n_items = venv.vector_env.world.users.n_items
+        self.k = venv.vector_env.slate_size
+        self._shown = np.zeros((len(WINDOWS), n_items), dtype=np.int64)
+        self._clicked = np.zeros((len(WINDOWS), n_items), dtype=np.int64)
+        self._episodes: list[tuple[int, int, int, int, int, float, int, bool]] = []
+        self._steps: list[tuple[int, int, int, int, int]] = []
+        self._actions: NDArray[Any] = np.zeros((0,), dtype=np.int64)
+
+    def reset(self) -> VecEnvObs:
+        """Begin a session in every slot."""
+        obs = self.venv.reset()
+        self._begin = np.full(self.num_envs, self.env_steps, dtype=np.int64)
+        self._reward = np.zeros(self.num_envs, dtype=np.float64)
+        self._length = np.zeros(self.num_envs, dtype=np.int64)
+        return obs
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions; they are what users are shown."""
+        self._actions = np.asarray(actions).reshape(self.num_envs, -1)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step and record."""
+        obs, reward, done, infos = self.venv.step_wait()
+        assert isinstance(obs, dict)
+        clicked = obs["feedback"][:, -self.k :].copy()
+        for row in np.flatnonzero(done):
+            clicked[row] = infos[row]["terminal_observation"]["feedback"][-self.k :]
+        counted = self._begin < self.budget
+        window = window_of(self._begin, self.budget)
+        for index, name in enumerate(WINDOWS):
+            rows = counted & (window == name)
+            np.add.at(self._shown[index], self._actions[rows], 1)
+            np.add.at(self._clicked[index], self._actions[rows], clicked[rows].astype(np.int64))
+        serving = self.base.last_info
+        for slot in range(min(SAMPLED_SLOTS, self.num_envs)):
+            if counted[slot]:
+                episode, t = int(serving["episode"][slot]), int(self._length[slot])
+                for item, click in zip(self._actions[slot], clicked[slot], strict=True):
+                    self._steps.append((slot, episode, t, int(item), int(click)))
+        self._reward += reward
+        self._length += 1
+        self.env_steps += self.num_envs
+        for slot in map(int, np.flatnonzero(done & counted)):
+            self._episodes.append(
+                (
+                    int(self._begin[slot]),
+                    self.env_steps,
+                    slot,
+                    int(serving["episode"][slot]),
+                    int(serving["user"][slot]),
+                    float(self._reward[slot]),
+                    int(self._length[slot]),
+                    bool(serving["terminated"][slot]),
+                )
+            )
+        self._begin[done] = self.env_steps
+        self._reward[done] = 0.0
+        self._length[done] = 0
+        if self.on_steps is not None:
+            self.on_steps(self.num_envs)
+        return obs, reward, done, infos
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a session that began before the budget was spent is still running."""
+        return bool((self._begin < self.budget).any())
+
+    def tables(self, updates: list[dict[str, float]]) -> Tables:
+        """Return everything recorded."""
+        window, item = np.nonzero(self._shown)
+        return Tables(
+            pd.DataFrame(
+                self._episodes,
+                columns=[
+                    "start_step",
+                    "end_step",
+                    "slot",
+                    "episode",
+                    "user",
+                    "reward",
+                    "length",
+                    "left",
+                ],
+            ),
+            pd.DataFrame(updates if updates else {"env_step": []}),
+            pd.DataFrame(
+                {
+                    "window": np.array(WINDOWS, dtype=object)[window],
+                    "item": item,
+                    "shown": self._shown[window, item],
+                    "clicked": self._clicked[window, item],
+                }
+            ),
+            pd.DataFrame(self._steps, columns=["slot", "episode", "t", "item", "clicked"]),
+        )
+
+
+class UpdateLog(BaseCallback):
+    """Keeps what the learner logged after each update, with the env step it belongs to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._note()
+
+    def _on_training_end(self) -> None:
+        self._note()
+
+    def _note(self) -> None:
+        values = self.logger.name_to_value
+        row = {
+            name.removeprefix("train/"): float(value)
+            for name, value in values.items()
+            if name.startswith("train/") and isinstance(value, int | float)
+        }
+        if row:
+            self.rows.append({"env_step": int(self.num_timesteps), **row})
+
+
+def deploy(deployment: Deployment, recorder: Recorder) -> Tables:
+    """Let a recommender serve users until the budget is spent and the last session has ended.
+
+    Sessions that are under way when the budget ends are played out without learning: dropping
+    them would drop long sessions more often than short ones.
+
+    Args:
+        deployment: From a strategy whose learner, if any, was built on `recorder`.
+        recorder: The users.
+    """
+    updates = UpdateLog()
+    recommender: Any = deployment.recommender
+    if deployment.learns:
+        recommender.learn(recorder.budget, callback=updates, log_interval=None)
+        obs = recommender._last_obs
+    else:
+        obs = recorder.reset()
+    while recorder.env_steps < recorder.budget or recorder.unfinished:
+        actions, _ = recommender.predict(obs, deterministic=False)
+        obs, _, _, _ = recorder.step(actions)
+    return recorder.tables(updates.rows)

@@ -1,0 +1,142 @@
+"""What a study starts from, and the key of everything it will make.
+
+A stage's file carries a key: the hash of everything that could change its content. A file with the
+right key is read back, any other is made anew; so a study can be killed and run again.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simrec.config import StudyConfig
+from simrec.datasets.columns import split_dataset
+from simrec.datasets.dataset import Dataset
+from simrec.datasets.library import open_dataset
+from simrec.datasets.toy import make_toy
+from simrec.errors import SimrecError
+from simrec.files import fingerprint
+from simrec.interactions import InteractionLog, Part, Split, start_histories
+from simrec.randomness import generator
+
+PROTOCOL = 2  # raise it when a stage's meaning changes, so that old files are not read back
+
+
+def read_stage(path: Path) -> dict[str, Any]:
+    """Return a stage's JSON file; raise SimrecError when it cannot be read."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SimrecError(f"cannot read {path} ({error}); delete it and run again") from error
+    return content
+
+
+def luck(seed: int, purpose: str) -> int:
+    """Return a seed below 2^31 for one purpose of a study's seed."""
+    return int(generator(seed, "study", purpose).integers(2**31))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The data of a study and where its files go."""
+
+    config: StudyConfig
+    root: Path  # runs folder; the study's own folder is root / study
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the study."""
+        return self.root / self.config.study
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The filtered data set."""
+        data = self.config.data
+        if data.name == "toy" and data.path is None:
+            dataset = make_toy(seed=data.toy_seed)
+        else:
+            dataset = open_dataset(data.name, data.path)
+        return dataset.filtered(
+            min_item_events=data.min_item_events, min_user_events=data.min_user_events
+        )
+
+    @cached_property
+    def split(self) -> Split:
+        """Who may see which event."""
+        return split_dataset(self.dataset, **self.config.split.model_dump())
+
+    @cached_property
+    def agent_log(self) -> InteractionLog:
+        """The events that may be used before deployment: the agent's part of teacher users."""
+        allowed = self.split.part == Part.AGENT
+        allowed &= ~self.split.online[self.dataset.log.user]
+        return self.dataset.log.select(allowed)
+
+    @cached_property
+    def popularity(self) -> NDArray[np.int64]:
+        """Events of each item (I,) in the agent's log."""
+        return np.bincount(self.agent_log.item, minlength=self.agent_log.n_items)
+
+    @cached_property
+    def starts(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Start histories of every user: items (U, H) and liked (U, H)."""
+        return start_histories(
+            self.dataset.log,
+            self.split,
+            length=self.config.split.history,
+            like_at=self.config.data.like_at,
+        )
+
+    # ---- keys ----
+
+    @cached_property
+    def items_key(self) -> str:
+        """Key of the item table."""
+        config = self.config
+        parts = config.model_dump(mode="json", include={"split", "items", "data"})
+        parts["data"].pop("path")  # the content counts, not where it lies
+        return fingerprint(str(PROTOCOL), self.dataset.fingerprint, parts)
+
+    @cached_property
+    def world_key(self) -> str:
+        """Key of the world and its bounds."""
+        world = self.config.world.model_dump(mode="json")
+        world.pop("allow_static")  # permission, not content
+        return fingerprint(self.items_key, world, str(self.config.online.slate_size))
+
+    def preferences_key(self, seed: int) -> str:
+        """Key of a seed's preferences."""
+        return fingerprint(self.items_key, self.config.teacher.model_dump(mode="json"), str(seed))
+
+    def policy_key(self, seed: int, shuffled: bool) -> str:
+        """Key of a seed's pretrained policy and learned reward."""
+        parts = self.config.model_dump(mode="json", include={"reward", "learner", "pretrain"})
+        rules = self.config.world.model_dump(include={"topics", "horizon", "patience", "window"})
+        return fingerprint(
+            self.preferences_key(seed),
+            parts,
+            rules,
+            str(shuffled),
+            str(self.config.online.slate_size),
+        )
+
+    def run_key(self, strategy: str, seed: int) -> str:
+        """Key of one run."""
+        online = self.config.online.model_dump(mode="json", include={"env_steps", "n_envs"})
+        learner = self.config.learner.model_dump(mode="json")
+        return fingerprint(
+            self.world_key,
+            self.policy_key(seed, strategy.endswith("-shuffled")),
+            online,
+            learner,
+            strategy,
+            str(seed),
+        )
+
+    def stage_file(self, name: str, key: str, suffix: str) -> Path:
+        """Path of a stage's file."""
+        return self.folder / "stages" / f"{name}-{key}{suffix}"

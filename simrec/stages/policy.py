@@ -1,0 +1,193 @@
+"""From preferences to a learned reward and a pretrained policy."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from simrec.agents.ialp import pretrain
+from simrec.agents.learners import LearnerSpec
+from simrec.agents.policy import ItemPolicy
+from simrec.agents.reward import RewardModel, fit_reward
+from simrec.envs.imagined import imagined_world
+from simrec.envs.sb3 import SB3VecEnv
+from simrec.envs.vector import RecommendVectorEnv
+from simrec.envs.world import Rules, World
+from simrec.files import atomic_file, check_archive, write_json
+from simrec.interactions import Part
+from simrec.items.table import ItemTable
+from simrec.llm.quality import label_auc
+from simrec.metrics import auc
+from simrec.preferences import PreferenceSet
+from simrec.stages.inputs import Inputs, luck, read_stage
+from simrec.stages.teaching import (
+    Say,
+    item_table,
+    preferences,
+    shuffled,
+    teacher_measures,
+    teacher_notes,
+)
+from simrec.stages.world import load_world
+
+
+@dataclass(frozen=True)
+class PolicyFiles:
+    """Where a seed's pretraining leaves its results."""
+
+    policy: Path
+    reward: Path
+    report: Path  # written last: its presence says that the others are whole
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pretraining is done."""
+        return self.report.is_file()
+
+
+def policy_files(inputs: Inputs, seed: int, is_shuffled: bool) -> PolicyFiles:
+    """Return the files of a seed's pretraining with the teacher's, or with shuffled, labels."""
+    name = f"{'shuffled' if is_shuffled else 'pretrained'}-seed-{seed}"
+    key = inputs.policy_key(seed, is_shuffled)
+    return PolicyFiles(
+        inputs.stage_file(name, key, ".zip"),
+        inputs.stage_file(name, key, ".pt"),
+        inputs.stage_file(name, key, ".json"),
+    )
+
+
+def learner_spec(inputs: Inputs, table: ItemTable, settings: dict[str, Any]) -> LearnerSpec:
+    """Return the learner of the study with `settings` on top of the study's own."""
+    learner = inputs.config.learner
+    policy = {
+        "item_vectors": table.fused,
+        "table_fingerprint": table.fingerprint,
+        "width": learner.width,
+        "free_vectors": learner.free_vectors,
+        "free_decay": learner.free_decay,
+    }
+    return LearnerSpec(learner.name, policy, {**learner.settings, **settings})
+
+
+class Progress(BaseCallback):
+    """Tells a function how many env steps were made."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        super().__init__()
+        self.advance = advance
+
+    def _on_step(self) -> bool:
+        self.advance(self.training_env.num_envs)
+        return True
+
+
+def pretrain_policy(
+    inputs: Inputs, seed: int, is_shuffled: bool, advance: Callable[[int], None], say: Say
+) -> None:
+    """Elicit preferences, fit r_psi, pretrain pi_0 in the imagined world and write all three."""
+    files = policy_files(inputs, seed, is_shuffled)
+    config = inputs.config
+    table = item_table(inputs)
+    answers = preferences(inputs, seed, table, say)
+    labels = shuffled(answers, seed) if is_shuffled else answers
+    reward, report = fit_reward(
+        labels,
+        table.fused,
+        luck=luck(seed, "reward"),
+        width=config.learner.width,
+        free_vectors=config.learner.free_vectors,
+        **config.reward.model_dump(),
+    )
+    world = imagine(inputs, reward, load_world(inputs))
+    env = SB3VecEnv(
+        RecommendVectorEnv(world, config.pretrain.n_envs, slate_size=config.online.slate_size)
+    )
+    env.seed(luck(seed, "imagined"))
+    model = pretrain(
+        learner_spec(inputs, table, config.pretrain.settings),
+        reward,
+        env,
+        env_steps=config.pretrain.env_steps,
+        luck=luck(seed, "pretrain"),
+        anchor_temperature=config.pretrain.anchor_temperature,
+        callback=Progress(advance),
+    )
+    reward.save(files.reward)
+    with atomic_file(files.policy) as temporary:
+        model.policy.save(str(temporary))
+    write_json(
+        files.report,
+        {
+            "reward": report.as_dict(),
+            "teacher": teacher_notes(inputs, answers),
+            "llm": {
+                "questions": len(answers),
+                "answered": report.questions,
+                **(teacher_measures(inputs, seed) or {}),
+            },
+            "people": human_agreement(inputs, reward, answers),
+        },
+    )
+
+
+def imagine(inputs: Inputs, reward: RewardModel, real: World) -> World:
+    """Return the imagined world: teacher users whose taste is r_psi, under assumed rules.
+
+    Of the real world only what anybody can see is used: the topics of items, the horizon and the
+    rule of leaving. Its users and its boredom are not.
+    """
+    rules = inputs.config.world
+    items, liked = inputs.starts
+    users = np.flatnonzero(~inputs.split.online)
+    return imagined_world(
+        reward.predict,
+        items[users],
+        liked[users],
+        real.topics,
+        Rules(
+            horizon=rules.horizon,
+            patience=rules.patience,
+            boredom=inputs.config.pretrain.boredom,
+            window=rules.window,
+        ),
+    )
+
+
+def human_agreement(inputs: Inputs, reward: RewardModel, answers: PreferenceSet) -> dict[str, Any]:
+    """Return how well teacher and r_psi agree with people, for reporting only.
+
+    Labels of people come from the realism part of online users, which nothing was fitted on.
+    """
+    log, split = inputs.dataset.log, inputs.split
+    like_at = inputs.config.data.like_at
+    judge = log.select(split.part == Part.REALISM)
+    teacher = asdict(label_auc(answers, judge, like_at=like_at))
+    rows = np.flatnonzero((split.part == Part.REALISM) & split.online[log.user])
+    items, liked = inputs.starts
+    users, place = np.unique(log.user[rows], return_inverse=True)
+    if not len(users):
+        return {"teacher": teacher}
+    scores = reward.predict(items[users], liked[users])[place, log.item[rows]]
+    return {
+        "teacher": teacher,
+        "reward_auc": auc(log.feedback[rows] >= like_at, scores),
+        "reward_auc_pairs": len(rows),
+    }
+
+
+def load_policy(inputs: Inputs, seed: int, is_shuffled: bool) -> ItemPolicy:
+    """Return pi_0 of a seed."""
+    path = policy_files(inputs, seed, is_shuffled).policy
+    check_archive(path)
+    policy = ItemPolicy.load(str(path), device="cpu")
+    assert isinstance(policy, ItemPolicy)
+    policy.set_training_mode(False)
+    return policy
+
+
+def load_report(inputs: Inputs, seed: int, is_shuffled: bool) -> dict[str, Any]:
+    """Return what pretraining reported."""
+    return read_stage(policy_files(inputs, seed, is_shuffled).report)
