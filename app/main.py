@@ -1,0 +1,53 @@
+"""The dashboard: `streamlit run app/main.py -- RUNS [--read-only]`; `simrec app` calls it so."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from simrec.app.style import CSS
+from simrec.app.views import compare, items, live, runs, session, teacher, users
+
+
+def main() -> None:
+    """Show the pages over the runs folder given after `--`, or over ./runs."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("runs", nargs="?", type=Path, default=Path("runs"))
+    parser.add_argument("--read-only", action="store_true")
+    given, _ = parser.parse_known_args()
+    st.set_page_config(page_title="simrec", page_icon=":material/insights:", layout="wide")
+    st.html(CSS)
+    shown = {
+        "Results": [
+            ("Compare", "insights", compare.page),
+            ("Session", "person_play", session.page),
+            ("Live", "play_circle", live.page),
+        ],
+        "World": [
+            ("Items", "category", items.page),
+            ("Teacher", "school", teacher.page),
+            ("Users", "groups", users.page),
+        ],
+        "Make": [("Runs", "science", runs.page)],
+    }
+    pages = {
+        section: [
+            st.Page(
+                partial(function, given.runs, given.read_only),
+                title=title,
+                icon=f":material/{icon}:",
+                url_path=title.lower(),
+                default=title == "Compare",
+            )
+            for title, icon, function in entries
+        ]
+        for section, entries in shown.items()
+    }
+    chosen = st.navigation(pages)
+    with st.sidebar:
+        st.segmented_control("Save charts as", ["PNG", "SVG"], default="PNG", key="picture")
+    chosen.run()
+
+
+main()

@@ -1,0 +1,105 @@
+"""The page that sets a study's strategies side by side."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from simrec.app import choose, load
+from simrec.app.charts import curves_chart, title_of
+from simrec.app.compare_sections import SECTIONS
+from simrec.app.compare_tables import differences, leaders, strategies
+from simrec.app.show import chart, csv, say
+from simrec.app.style import grid
+from simrec.compare import Comparison
+from simrec.digest_curves import METRICS
+from simrec.findings import LEGEND, bounds_line, cautions, pair_rows
+from simrec.metrics import normalised
+from simrec.overview import Overview
+
+HIDDEN = ("oracle", "random", "popular", "static")  # yardsticks: drawn when asked for
+WINDOWS = {"whole run": "whole", "early window": "early", "whole run, log steps": "log"}
+
+
+def page(root: Path, read_only: bool) -> None:
+    """Compare the strategies of a study under a runs folder."""
+    st.title("Strategies compared")
+    found = choose.study(root, read_only)
+    if found is None:
+        return
+    left, right = st.columns([1, 2])
+    with left:
+        seeds = choose.seeds(found)
+    comparison = load.comparison(found.folder, seeds)
+    names = list(comparison.strategies)
+    with right:
+        picked = _strategies(names)
+    st.caption(
+        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, "
+        f"{found.first.budget_env_steps:,} env steps a run, one recommendation each step"
+    )
+    st.html(grid(leaders(comparison)))
+    lines = cautions(comparison)
+    for line in lines:
+        if "Warning:" in line:
+            say(line)
+    with st.expander("What to know before believing the numbers"):
+        for line in (*lines, bounds_line(comparison), LEGEND):
+            say(line)
+    _curves(found, comparison, picked, seeds)
+    st.subheader("Every strategy by window")
+    html, frame = strategies(comparison)
+    st.html(html)
+    csv(frame, "strategies")
+    if pair_rows(comparison):
+        st.subheader("Paired differences over the seeds both have")
+        html, frame = differences(comparison)
+        st.html(html)
+        csv(frame, "differences")
+    st.subheader("Why")
+    section = choose.tab("Look at", list(SECTIONS), "why")
+    SECTIONS[section](found, comparison, picked, seeds)
+
+
+def _strategies(names: list[str]) -> list[str]:
+    """Let strategies be picked for the charts; the tables hold all."""
+    kept = [name for name in st.session_state.get("show", []) if name in names]
+    if "show" in st.session_state and kept != st.session_state["show"]:
+        st.session_state["show"] = kept
+    usual = [name for name in names if name not in HIDDEN] or names
+    picked = st.multiselect("In the charts", names, default=usual, key="show", bind="query-params")
+    return [name for name in names if name in (picked or usual)]
+
+
+def _curves(
+    found: Overview, comparison: Comparison, picked: list[str], seeds: tuple[int, ...]
+) -> None:
+    st.subheader("Learning curves")
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    logged = sorted({name for digest in found.digests.values() for name in digest.updates})
+    titles = {title_of(metric)[0]: metric for metric in (*METRICS, *logged)}
+    with left:
+        metric = titles[choose.one("Metric", list(titles), "metric")]
+    with right:
+        window = choose.tab("Zoom", list(WINDOWS), "zoom")
+    which = WINDOWS[window] if metric in METRICS else "whole"
+    curves = {
+        name: curve
+        for name in picked
+        if len((curve := load.curve(found, name, metric, which, seeds)).env_step)
+    }
+    if not curves:
+        say(f"None of the strategies shown logs '{metric}'.")
+        return
+    levels: dict[str, float] = {}
+    if metric == "reward":
+        bounds = comparison.bounds
+        for name in ("popular", "static"):
+            if name in bounds and name not in picked:
+                level = float(normalised(bounds[name], bounds["random"], bounds["oracle"]))
+                levels[name] = level
+    figure, points = curves_chart(curves, metric, log=which == "log", levels=levels)
+    chart(figure, points, f"curves-{metric}-{which}", "Learning curves of the strategies")
+    st.caption(
+        "Mean over seeds of the sessions that start in each bin of env steps; the band is the "
+        "95 % bootstrap interval over seeds. Drag to zoom, double-click to zoom out."
+    )

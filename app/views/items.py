@@ -1,0 +1,212 @@
+"""The page of the item table: a map, neighbours in every modality, and what is missing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from simrec.app import choose, load
+from simrec.app.item_map import Items, click_rates, plane, read_items, retention
+from simrec.app.shelf import Shelf, shelf, thumbnail
+from simrec.app.show import csv, say
+from simrec.app.style import grid, item_card, picture_uri
+from simrec.errors import SimrecError
+from simrec.overview import Overview
+
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6BB1")
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
+_MOST_VALUES = 24  # of an attribute that can be told apart on a map
+_MOST_COVERS = 1500  # covers shown on hover travel with the page
+
+
+def page(root: Path, read_only: bool) -> None:
+    """Show the items of a study."""
+    st.title("Items")
+    found = choose.study(root, read_only)
+    if found is None:
+        return
+    try:
+        items = load.kept(found, "items", read_items)
+    except SimrecError as error:
+        say(f"Warning: {error}")
+        return
+    known = shelf(found)
+    if known.missing:
+        say(known.missing)
+    space = choose.one("Vectors", ["all", *items.parts], "space", help="all: the fused item table")
+    item = _map(found, items, known, space)
+    _one_item(items, known, item)
+    _missing(items)
+
+
+def _map(found: Overview, items: Items, known: Shelf, space: str) -> int:
+    colourings = _colourings(found, items, known)
+    colour = choose.tab("Colour", list(colourings), "colour")
+    vectors = items.fused if space == "all" else items.parts[space]
+    here = np.ones(len(vectors), dtype=np.bool_)
+    if space != "all":
+        here = items.present[:, list(items.parts).index(space)]
+    points, share = plane(vectors[here])
+    rows = np.flatnonzero(here)
+    frame = pd.DataFrame(
+        {
+            "item": rows,
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "title": [known.title(int(i)) for i in rows],
+            "about": [known.words(int(i)) for i in rows],
+            colour: colourings[colour][rows],
+        }
+    )
+    spec = _spec(frame, colour)
+    if len(rows) <= _MOST_COVERS and known.catalogue is not None:
+        frame["image"] = [_tiny(known, int(i)) for i in rows]
+        spec["encoding"]["tooltip"].append({"field": "image"})
+    event: Any = st.vega_lite_chart(
+        frame,
+        spec,
+        height=480,
+        on_select="rerun",
+        selection_mode="picked",
+        key=f"map-{found.folder.name}-{space}-{colour}",
+        alt="Map of the items: near items have similar vectors",
+    )
+    st.caption(
+        f"The first two principal components, which hold {share:.0%} of the variance. Point at an "
+        "item to see it, click it to see its neighbours; drag to move, scroll to zoom."
+    )
+    csv(frame.drop(columns="image", errors="ignore"), "items")
+    picked = event.selection.get("picked", []) if event else []
+    if picked and "item" in picked[0]:
+        st.session_state["item"] = int(picked[0]["item"])
+    options = list(range(len(items.fused)))
+    if st.session_state.get("item") not in options:
+        st.session_state["item"] = 0
+    found_item = st.selectbox(
+        "Item", options, format_func=lambda i: f"{known.title(i)} ({i})", key="item"
+    )
+    return int(found_item or 0)
+
+
+def _spec(frame: pd.DataFrame, colour: str) -> dict[str, Any]:
+    tips = [{"field": "title"}, {"field": "about"}, {"field": colour}]
+    encoding: dict[str, Any] = {
+        "x": {"field": "x", "type": "quantitative", "axis": None},
+        "y": {"field": "y", "type": "quantitative", "axis": None},
+        "size": {"value": 75},
+        "opacity": {"condition": {"param": "picked", "value": 0.95}, "value": 0.35},
+        "tooltip": tips,
+    }
+    if frame[colour].dtype == object or isinstance(frame[colour].dtype, pd.StringDtype):
+        names = sorted(frame[colour].unique())
+        n = len(_COLOURS)
+        encoding["color"] = {
+            "field": colour,
+            "type": "nominal",
+            "scale": {"domain": names, "range": [_COLOURS[i % n] for i in range(len(names))]},
+            "legend": {"orient": "bottom", "columns": 6, "title": None},
+        }
+        encoding["shape"] = {
+            "field": colour,
+            "type": "nominal",
+            "scale": {
+                "domain": names,
+                "range": [_SHAPES[i // n % len(_SHAPES)] for i in range(len(names))],
+            },
+        }
+    else:
+        encoding["color"] = {
+            "field": colour,
+            "type": "quantitative",
+            "scale": {"scheme": "viridis"},
+            "legend": {"orient": "bottom", "gradientLength": 260},
+        }
+    return {
+        "mark": {"type": "point", "filled": True},
+        "params": [
+            {"name": "picked", "select": {"type": "point", "fields": ["item"]}},
+            {"name": "view", "select": "interval", "bind": "scales"},
+        ],
+        "encoding": encoding,
+    }
+
+
+def _colourings(found: Overview, items: Items, known: Shelf) -> dict[str, NDArray[Any]]:
+    """Return what the map can be coloured by: name with its unit -> value of each item (I,)."""
+    n = len(items.fused)
+    colourings: dict[str, NDArray[Any]] = {}
+    if known.catalogue is not None:
+        bored = found.first.config.get("world", {}).get("topics")  # what bores comes first
+        attributes = known.catalogue.attributes
+        for name in sorted(attributes, key=lambda name: name != bored):
+            attribute = attributes[name]
+            if attribute.membership.any(axis=0).sum() > _MOST_VALUES:
+                continue
+            first = attribute.membership.argmax(axis=1)
+            words = np.array([*attribute.vocabulary, "none"], dtype=object)
+            none = ~attribute.membership.any(axis=1)
+            colourings[name] = words[np.where(none, len(attribute.vocabulary), first)]
+    colourings["popularity, log(1 + events)"] = items.log_popularity.astype(np.float64)
+    try:
+        colourings["clicks per showing"] = load.kept(found, "rates", click_rates, n)
+        colourings["retention, share of users still there"] = load.kept(
+            found, "retention", retention, n
+        )
+    except SimrecError as error:
+        say(f"Warning: {error}")
+    return colourings
+
+
+def _tiny(known: Shelf, item: int) -> str:
+    image = known.cover(item)
+    return picture_uri(thumbnail(image, 96)) if image else ""
+
+
+def _one_item(items: Items, known: Shelf, item: int) -> None:
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        st.html(grid([item_card(known.title(item), known.cover(item), meta=known.words(item))]))
+        if known.catalogue is not None and known.catalogue.texts[item]:
+            st.text(known.catalogue.texts[item])
+    with right:
+        for space in ("all", *items.parts):
+            st.text(f"Nearest by {'all modalities' if space == 'all' else space}")
+            near = items.neighbours(item, space, 5)
+            if not near:
+                st.caption("This item lacks the modality.")
+                continue
+            st.html(
+                grid(
+                    [
+                        item_card(
+                            known.title(i),
+                            known.cover(i),
+                            meta=f"{known.words(i)}\ncosine {cosine:.2f}",
+                        )
+                        for i, cosine in near
+                    ],
+                    "sr-items",
+                )
+            )
+
+
+def _missing(items: Items) -> None:
+    st.subheader("Modalities")
+    n = len(items.fused)
+    frame = pd.DataFrame(
+        [
+            {
+                "modality": name,
+                "numbers an item": items.parts[name].shape[1],
+                "items with it": int(items.present[:, i].sum()),
+                "missing": n - int(items.present[:, i].sum()),
+                "missing (%)": round(100 * (1 - items.present[:, i].mean()), 1),
+            }
+            for i, name in enumerate(items.parts)
+        ]
+    )
+    st.dataframe(frame, hide_index=True)
+    csv(frame, "modalities")
