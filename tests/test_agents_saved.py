@@ -1,0 +1,152 @@
+"""Trained policies outside a study: the same ranking, one catalogue, exact sentences, no pickle."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import simrec
+from simrec.agents.a2c import ItemA2C
+from simrec.agents.expansion import Gated
+from simrec.agents.policy import ItemPolicy
+from simrec.agents.saved import load_policy, save_policy
+from simrec.errors import SimrecError
+from simrec.items.table import ItemTable
+from tests.agent_worlds import checkerboard, make_env, make_spec, opinionated, parity_vectors
+
+IDS = [f"film-{n}" for n in range(40)]
+
+
+def policy(kind: type[ItemPolicy] = ItemPolicy, *, prior: bool = False, **more: Any) -> ItemPolicy:
+    env = make_env(checkerboard(), 2)
+    arguments: Any = {**make_spec("kac", parity_vectors(), free=True).policy, **more}
+    whole = {**arguments, "prior": arguments} if prior else arguments
+    made = opinionated(kind(env.observation_space, env.action_space, lambda _: 1e-3, **whole), 1)
+    if made.prior is not None:
+        opinionated(made.prior, 2)
+    made.temperature.fill_(0.3)
+    made.alpha.fill_(0.5)
+    return made
+
+
+@pytest.mark.parametrize(
+    "made",
+    [policy(), policy(prior=True), policy(Gated, prior=True), policy(encoder="gru")],
+    ids=["plain", "with a prior", "gated", "gru"],
+)
+def test_a_saved_policy_has_the_same_probabilities(made: ItemPolicy, tmp_path: Path) -> None:
+    save_policy(made, IDS, tmp_path / "policy")
+    again = simrec.load_policy(tmp_path / "policy").policy
+    obs = {
+        key: torch.as_tensor(value) for key, value in make_env(checkerboard(), 8).reset().items()
+    }  # type: ignore[union-attr]
+    with torch.no_grad():
+        assert torch.equal(again.log_probs(obs), made.log_probs(obs))
+    assert type(again) is type(made)
+
+
+def test_the_files_are_json_and_safetensors(tmp_path: Path) -> None:
+    save_policy(policy(prior=True), IDS, tmp_path / "policy")
+    assert sorted(p.name for p in (tmp_path / "policy").iterdir()) == [
+        "policy.json",
+        "weights.safetensors",
+    ]
+    about = json.loads((tmp_path / "policy" / "policy.json").read_text())
+    assert about["item_ids"] == IDS
+    assert about["arguments"]["prior"]["table_fingerprint"] == "0123456789abcdef"
+
+
+def test_recommendations_are_the_best_items_neither_met_nor_excluded(tmp_path: Path) -> None:
+    made = policy()
+    save_policy(made, IDS, tmp_path / "policy")
+    loaded = load_policy(tmp_path / "policy")
+    history = ["film-4", ("film-9", False)]
+    everything = loaded.recommend(history, k=38)
+    assert set(everything) == set(IDS) - {"film-4", "film-9"}
+    length = made.observation_space["history"].shape[0]  # type: ignore[index]
+    items, liked = torch.full((1, length), -1), torch.zeros(1, length)
+    items[0, -2:], liked[0, -2] = torch.tensor([4, 9]), 1.0
+    with torch.no_grad():
+        chances = made.log_probs({"history": items, "feedback": liked, "step": torch.zeros(1, 1)})
+    assert everything == [IDS[row] for row in chances[0].argsort(descending=True)[:38]]
+    rest = loaded.recommend(history, k=3, exclude=everything[:2])
+    assert rest == everything[2:5]
+    # what does not fit into the history any more is still not recommended again
+    long = [f"film-{n}" for n in range(30)]
+    assert set(loaded.recommend(long, k=10)) == set(IDS[30:])
+    assert loaded.recommend([], k=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            {"history": ["film-99"]},
+            "item 'film-99' is not in the catalogue this policy was trained on; "
+            "did you mean 'film-9'?",
+        ),
+        (
+            {"history": ["film-1"], "k": 40},
+            "k is 40; expected 1 to 39, the items that are neither in the history nor excluded",
+        ),
+        (
+            {"history": [], "k": 0},
+            "k is 0; expected 1 to 40, the items that are neither in the history nor excluded",
+        ),
+    ],
+)
+def test_wrong_wishes_are_refused(arguments: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    save_policy(policy(), IDS, tmp_path / "policy")
+    with pytest.raises(SimrecError) as error:
+        load_policy(tmp_path / "policy").recommend(**arguments)
+    assert str(error.value) == sentence
+
+
+def test_another_catalogue_is_refused(tmp_path: Path) -> None:
+    save_policy(policy(), IDS, tmp_path / "policy")
+    vectors = parity_vectors()
+    none: Any = np.zeros((40, 0), dtype=np.bool_)
+    table = ItemTable(tuple(IDS), vectors, {}, none, np.zeros(40, dtype=np.float32), {})
+    with pytest.raises(SimrecError, match="trained on item table 0123456789abcdef, the environ"):
+        load_policy(tmp_path / "policy", table)
+
+
+def test_a_folder_that_is_no_policy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SimrecError, match=r"cannot read a policy from .*nothing .*runs/STUDY/pol"):
+        simrec.load_policy(tmp_path / "nothing")
+    save_policy(policy(), IDS, tmp_path / "cut")
+    (tmp_path / "cut" / "weights.safetensors").write_bytes(b"short")
+    with pytest.raises(SimrecError, match=r"cannot read a policy from .*cut"):
+        simrec.load_policy(tmp_path / "cut")
+
+
+def test_an_exported_archive_acts_alike_and_can_learn_on(tmp_path: Path) -> None:
+    made = policy()
+    save_policy(made, IDS, tmp_path / "policy")
+    load_policy(tmp_path / "policy").to_sb3(tmp_path / "model.zip")
+    env = make_env(checkerboard(), 8)
+    model = ItemA2C.load(tmp_path / "model.zip", env=env)
+    obs: Any = make_env(checkerboard(), 8).reset()
+    expected, _ = made.predict(obs, deterministic=True)
+    assert model.predict(obs, deterministic=True)[0].tolist() == expected.tolist()
+    model.learn(200)
+    assert model.num_timesteps >= 200
+
+
+def test_two_policies_in_one_cannot_be_exported(tmp_path: Path) -> None:
+    save_policy(policy(Gated, prior=True), IDS, tmp_path / "policy")
+    with pytest.raises(SimrecError, match="class Gated acts by two policies"):
+        load_policy(tmp_path / "policy").to_sb3(tmp_path / "model.zip")
+
+
+def test_importing_simrec_loads_no_torch() -> None:
+    code = "import sys, simrec; print('torch' in sys.modules, callable(simrec.load_policy))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.split() == ["False", "True"]

@@ -1,0 +1,175 @@
+"""Every other page, run headless over a study made on the toy world."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("streamlit", reason="the dashboard's extra is not installed")
+from streamlit.testing.v1 import AppTest
+
+from simrec.app import teaching
+from simrec.app.item_map import Items, plane
+from simrec.preferences import Preference, PreferenceSet, Question
+from tests.run_folders import RECORD, write_study
+from tests.test_app import HOSTILE, words
+from tests.toy_study import make_toy_study
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    make_toy_study(folder)
+    return folder
+
+
+def show(page: str, root: Path, *, read_only: bool = False, **query: str) -> AppTest:
+    code = (
+        f"from pathlib import Path\nfrom simrec.app.views.{page} import page\n"
+        f"page(Path({str(root)!r}), {read_only})"
+    )
+    test = AppTest.from_string(code, default_timeout=120)
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+@pytest.mark.parametrize("page", ["session", "live", "items", "teacher", "users", "runs"])
+def test_every_page_says_plainly_that_there_is_nothing_yet(page: str, tmp_path: Path) -> None:
+    assert f"There are no runs under {tmp_path} yet." in words(show(page, tmp_path))
+
+
+@pytest.mark.parametrize("page", ["session", "live", "items", "teacher", "users"])
+def test_a_study_without_its_stages_says_what_is_missing(page: str, tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1)
+    said = words(show(page, tmp_path))
+    assert "run the study again" in said
+
+
+def test_a_session_is_played_step_by_step(root: Path) -> None:
+    page = show("session", root, a="frozen", b="scratch")
+    said = words(page)
+    assert "chance" in said
+    assert "patience used up" in said
+    assert "Left after" in said or "Stayed to the end" in said
+    page.slider(key="step").set_value(1).run()
+    assert "after 1 recommendations" in words(page)
+    page.button[0].click().run()
+    assert page.session_state["playing"]
+
+
+def test_items_show_neighbours_and_what_is_missing(root: Path) -> None:
+    page = show("items", root, space="sound")
+    assert "cosine" in words(page)
+    table = page.dataframe[0].value.set_index("modality")
+    assert set(table.index) == {"text", "attributes", "image", "sound"}
+    assert table.loc["sound", "missing"] > 0 == table.loc["image", "missing"]
+    lacking = table.loc["sound", "items with it"] + table.loc["sound", "missing"]
+    assert lacking == 240
+
+
+def test_neighbours_by_hand() -> None:
+    vectors = np.array([[1, 0], [2, 0.1], [0, 1], [-1, 0]], dtype=np.float32)
+    present = np.array([[True], [True], [False], [True]])
+    items = Items(vectors, {"text": vectors}, present, np.zeros(4, dtype=np.float32))
+    assert [i for i, _ in items.neighbours(0, "all", 3)] == [1, 2, 3]
+    assert [i for i, _ in items.neighbours(0, "text", 3)] == [1, 3]
+    assert items.neighbours(0, "all", 3)[2][1] == pytest.approx(-1.0)
+    assert items.neighbours(2, "text", 3) == []
+
+
+def test_a_plane_keeps_what_two_numbers_can_tell() -> None:
+    flat = np.random.default_rng(0).normal(size=(30, 2)) @ np.ones((2, 5)).cumsum(1)
+    points, share = plane(flat.astype(np.float32))
+    assert points.shape == (30, 2)
+    assert share == pytest.approx(1.0)
+    assert plane(np.ones((4, 3), dtype=np.float32))[1] == 0.0
+
+
+def test_the_teacher_is_shown_with_a_question_and_its_answer(root: Path) -> None:
+    said = words(show("teacher", root, question="2"))
+    assert "similarity:hashed" in said
+    assert "would like" in said
+    assert "no text was written" in said
+    assert "stand-in" in said
+
+
+def _answer(liked: list[bool], raw: str = "") -> Preference:
+    places = np.arange(len(liked))
+    question = Question(0, np.array([3]), np.array([1.0]), places, ("random",) * len(liked))
+    return Preference(question, np.array(liked), np.ones(len(liked)), HOSTILE, "", raw)
+
+
+def test_likes_by_place_by_hand() -> None:
+    found = teaching.by_place([_answer([True, False]), _answer([True, False, True])])
+    assert found["shown"].tolist() == [2, 2, 1]
+    assert found["share"].tolist() == [1.0, 0.0, 1.0]
+    assert teaching.by_place([_answer([True]), _answer([False])])["error"][0] == pytest.approx(
+        np.sqrt(0.5 * 0.5 / 2)
+    )
+
+
+def test_a_hostile_reply_is_text(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=1)
+    stages = tmp_path / "tiny" / "stages"
+    stages.mkdir()
+    PreferenceSet((_answer([True, False], HOSTILE),)).save(stages / "preferences-seed-0-x.parquet")
+    page = show("teacher", tmp_path)
+    assert page.code[-1].value == HOSTILE
+    assert "<img" not in words(page)
+    assert not [block for block in page.markdown if "bold" in block.value]
+
+
+def test_users_show_realism_bounds_and_segments(root: Path) -> None:
+    page = show("users", root)
+    said = words(page)
+    assert "ratings of real people" in said
+    assert page.dataframe[0].value["predictor"].tolist()[0] == "simulated users"
+    page.segmented_control(key="by").set_value("generosity").run()
+    assert not page.exception
+
+
+def test_live_serves_and_adapts(root: Path) -> None:
+    page = show("live", root, policy="popular")
+    assert "0 of 0 items shown" in words(page)
+    page.button[1].click().run()  # one step
+    assert "1 items shown" in words(page)
+
+
+def test_live_lets_a_person_answer(root: Path) -> None:
+    page = show("live", root, mode="I am the user", policy="popular")
+    takes = [button for button in page.button if button.label == "This one"]
+    assert len(takes) == 6
+    takes[2].click().run()
+    assert "1 of 6 items shown" in words(page)
+
+
+def test_runs_lists_studies_and_hides_what_writes_when_read_only(root: Path) -> None:
+    page = show("runs", root)
+    row = page.dataframe[0].value.iloc[0]
+    assert (row["study"], row["state"], row["runs"]) == ("tiny", "complete", "6 of 6")
+    assert {"Resume", "Delete", "Start"} <= {button.label for button in page.button}
+    assert not show("runs", root, read_only=True).button
+
+
+def test_a_study_with_a_mistake_cannot_be_started(root: Path) -> None:
+    page = show("runs", root)
+    page.text_area[0].set_value("study: a\nworl: {}").run()
+    assert "the study: unknown key 'worl'; did you mean 'world'?" in words(page).replace(
+        "&#x27;", "'"
+    )
+    assert "Start" not in {button.label for button in page.button}
+
+
+def test_settings_of_two_studies_are_compared(tmp_path: Path) -> None:
+    write_study(tmp_path, base=replace(RECORD, study="one", config={"a": {"b": 1}}), seeds=1)
+    write_study(tmp_path, base=replace(RECORD, study="two", config={"a": {"b": 2}}), seeds=1)
+    page = show("runs", tmp_path, read_only=True)
+    table = page.dataframe[-1].value
+    assert table.to_dict("records") == [{"setting": "a.b", "one": "1", "two": "2"}]

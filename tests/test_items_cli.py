@@ -1,0 +1,115 @@
+"""`simrec items` and the study's items.adapter: encode, fit, report and export on the toy world."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from simrec.cli import app
+from simrec.config import ItemsConfig, load_config
+from simrec.datasets.toy import make_toy
+from simrec.errors import SimrecError
+from simrec.items.build import build_item_table
+from simrec.items.precomputed import read_states
+from simrec.items.table import ItemTable
+from simrec.stages.inputs import Inputs
+
+STUDY = """
+study: learnt
+data: {name: toy}
+items:
+  modalities: [text, image]
+  adapter: {name: iisan, width: 16, epochs: 2}
+"""
+
+
+def _run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def _study(folder: Path, text: str = STUDY) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_encode_then_report(data_home: Path, tmp_path: Path):
+    out = tmp_path / "features"
+    for modality in ("text", "image"):
+        said = _run("items", "encode", "toy", "--modality", modality, "-o", str(out))
+        assert "1 layers of" in said and "bytes an item" in said
+    stores = [f"text={out}/text/hashed-128", f"image={out}/image/colour-edge-1"]
+    told = [x for s in stores for x in ("--store", s)]
+    short = ("--seeds", "2", "--epochs", "1", "--users", "80")
+    said = _run("items", "report", "toy", *told, "--adapters", "linear,moe", *short)
+    lines = [line.split()[0] for line in said.splitlines() if line.split()]
+    assert [x for x in lines if x in ("popularity", "linear", "moe")][-3:] == [
+        "popularity",
+        "linear",
+        "moe",
+    ]
+    assert "kept without text" in said and "MOMEF-style" in said
+
+
+def test_fit_learns_from_the_agents_part_and_export_keeps_the_ids(data_home: Path, tmp_path: Path):
+    study, made = _study(tmp_path), tmp_path / "table.safetensors"
+    assert "NDCG@10" in _run("items", "fit", str(study), "-o", str(made))
+    table = ItemTable.load(made)
+    inputs = Inputs(load_config(study), tmp_path)
+    assert table.provenance["learnt"]["log"] == inputs.agent_log.fingerprint
+    assert table.fused.shape == (len(inputs.dataset.catalogue), 16)
+    assert table.modalities == ("text", "image")
+    np.testing.assert_allclose((table.fused**2).sum(axis=1).mean(), 1.0, rtol=1e-4)
+    _run("items", "export", str(made), str(tmp_path / "t.parquet"))
+    values, _ = read_states(tmp_path / "t.parquet", table.ids)
+    np.testing.assert_array_equal(values[:, 0], table.fused)
+    with pytest.raises(SimrecError, match=r"cannot export to 't\.csv'"):
+        _run("items", "export", str(made), str(tmp_path / "t.csv"))
+
+
+def test_a_table_learnt_twice_is_the_same_and_needs_a_log():
+    data = make_toy(seed=0)
+    counts = np.bincount(data.log.item, minlength=len(data.catalogue))
+    adapter = {"name": "linear", "width": 8, "epochs": 1}
+    made = [
+        build_item_table(
+            data.catalogue, counts, modalities=["text"], adapter=adapter, log=data.log
+        ).fingerprint
+        for _ in range(2)
+    ]
+    assert made[0] == made[1]
+    graph = {"name": "lirdrec", "width": 8, "epochs": 1}
+    learnt = build_item_table(
+        data.catalogue, counts, modalities=["text"], adapter=graph, log=data.log
+    )
+    assert learnt.fused.shape[1] == 16  # a stream of the text and one of all modalities
+    with pytest.raises(SimrecError, match="'linear' needs the agent's part of the log"):
+        build_item_table(data.catalogue, counts, modalities=["text"], adapter=adapter)
+
+
+def test_a_study_without_an_adapter_keeps_its_old_key_and_one_with_it_gets_another(tmp_path: Path):
+    assert "adapter" not in ItemsConfig().model_dump(mode="json")
+    assert "adapter" not in ItemsConfig().model_dump()
+    plain = Inputs(load_config(_study(tmp_path, "study: a\ndata: {name: toy}")), tmp_path)
+    learnt = Inputs(load_config(tmp_path / "study.yaml", ["items.adapter.name=iisan"]), tmp_path)
+    wider = Inputs(
+        load_config(tmp_path / "study.yaml", ["items.adapter={name: iisan, width: 8}"]), tmp_path
+    )
+    assert len({plain.items_key, learnt.items_key, wider.items_key}) == 3
+
+
+def test_wrong_requests_are_one_sentence(data_home: Path, tmp_path: Path):
+    with pytest.raises(SimrecError, match=r"items\.adapter\.wdth'; did you mean 'width'"):
+        load_config(_study(tmp_path, "study: a\nitems: {adapter: {wdth: 3}}"))
+    with pytest.raises(SimrecError, match=r"names no items\.adapter\.name"):
+        _run("items", "fit", str(_study(tmp_path, "study: a")), "-o", str(tmp_path / "t"))
+    with pytest.raises(SimrecError, match="there is no encoder 'clip'"):
+        _run("items", "encode", "toy", "--modality", "text", "--encoder", "clip", "-o", "f")
+    with pytest.raises(SimrecError, match="'audio' need a folder of files named by item id"):
+        _run("items", "encode", "toy", "--modality", "audio", "-o", "f")
+    with pytest.raises(SimrecError, match="--store got 'text'; expected MODALITY=DIR"):
+        _run("items", "report", "toy", "--store", "text")

@@ -1,0 +1,134 @@
+"""The real vLLM, offline and as a server, on the tiny model: `make test-vllm`."""
+
+import contextlib
+import importlib.util
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simrec.errors import SimrecError
+from simrec.llm.backends import language_model
+from simrec.llm.protocol import LanguageModel, LLMPrompt, Reply
+from simrec.testing import check_language_model
+from tests.tiny_lm import save_tiny
+
+HAS_VLLM = importlib.util.find_spec("vllm") is not None
+needs_vllm = pytest.mark.skipif(not HAS_VLLM, reason="vllm is not installed; run make test-vllm")
+slow = pytest.mark.timeout(900)
+
+PROMPTS = [LLMPrompt(f"A person liked film {n} about robots. Which is next?") for n in range(12)]
+CHOICES = ("yes", "no", "1", "10")
+SCHEMA = {
+    "type": "object",
+    "properties": {"rating": {"type": "integer", "enum": [1, 2, 3, 4, 5]}},
+    "required": ["rating"],
+    "additionalProperties": False,
+}
+ENGINE = {"dtype": "float32", "max_model_len": 256, "enforce_eager": True, "max_num_seqs": 16}
+
+
+def test_without_vllm_there_is_one_sentence(tmp_path: Path):
+    if HAS_VLLM:
+        with pytest.raises(
+            SimrecError, match=r"^the language model folder '.*' has no config\.json"
+        ):
+            language_model(f"vllm:{tmp_path}")
+    else:
+        with pytest.raises(SimrecError) as error:
+            language_model(f"vllm:{tmp_path}")
+        assert str(error.value) == (
+            "the language model 'vllm:' needs the package vllm, which is not installed; pip "
+            "install 'simrec[vllm]' in an environment of its own, or serve the model elsewhere and "
+            "use openai:MODEL@URL"
+        )
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def offline(tiny: Path) -> LanguageModel:
+    return language_model(f"vllm:{tiny}", engine=ENGINE)
+
+
+def answers(url: str) -> bool:
+    try:
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def served(tiny: Path) -> Iterator[LanguageModel]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(tiny)),
+        *("--served-model-name", "tiny", "--dtype", "float32", "--max-model-len", "256"),
+        *("--enforce-eager", "--max-num-seqs", "16", "--host", "127.0.0.1", "--port", str(port)),
+        *("--structured-outputs-config", '{"backend":"xgrammar","disable_any_whitespace":true}'),
+    ]
+    server = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    try:
+        patience = time.monotonic() + 600
+        while not answers(f"http://127.0.0.1:{port}/health"):
+            assert time.monotonic() < patience, "the server did not start within ten minutes"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"the server ended with status {server.wait(1)}")
+        yield language_model(f"openai:tiny@http://127.0.0.1:{port}/v1", concurrency=8)
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def check_constrained(model: LanguageModel) -> None:
+    """Random weights obey a choice and a schema at the first attempt only if they are made to."""
+    for reply in model.complete(PROMPTS, max_tokens=16, choices=CHOICES):
+        assert reply.valid and reply.attempts == 1 and reply.choice in CHOICES
+        assert reply.logprobs is not None and reply.choice in reply.logprobs
+        assert sum(math.exp(s) for s in reply.logprobs.values()) <= 1
+    for reply in model.complete(PROMPTS, max_tokens=32, schema=SCHEMA):
+        assert reply.valid and reply.attempts == 1, reply
+        assert json.loads(reply.text)["rating"] in range(1, 6)
+
+
+def texts(replies: list[Reply]) -> list[str]:
+    """vLLM holds back a character whose last bytes were cut off; transformers shows U+FFFD."""
+    return [reply.text.rstrip("\ufffd") for reply in replies]
+
+
+@needs_vllm
+@slow
+def test_vllm_offline(offline: LanguageModel, tiny: Path):
+    check_language_model(offline)
+    check_constrained(offline)
+    mine = language_model(f"transformers:{tiny}").complete(PROMPTS, max_tokens=12)
+    theirs = offline.complete(PROMPTS, max_tokens=12)
+    assert texts(theirs) == texts(mine)
+    assert [r.completion_tokens for r in theirs] == [r.completion_tokens for r in mine]
+    assert [r.prompt_tokens for r in theirs] == [r.prompt_tokens for r in mine]
+    long, short = offline.complete([LLMPrompt("space " * 300), PROMPTS[0]], max_tokens=12)
+    assert (long.valid, long.finish, short.valid) == (False, "error", True)
+
+
+@needs_vllm
+@slow
+def test_vllm_as_a_server(served: LanguageModel, tiny: Path):
+    check_language_model(served)
+    check_constrained(served)
+    mine = language_model(f"transformers:{tiny}").complete(PROMPTS, max_tokens=12)
+    assert texts(served.complete(PROMPTS, max_tokens=12)) == texts(mine)
+    long, short = served.complete([LLMPrompt("space " * 300), PROMPTS[0]], max_tokens=12)
+    assert (long.valid, long.finish, short.valid) == (False, "error", True)
