@@ -1,30 +1,28 @@
 """How fast the environments are, beside CartPole and the limits of the machine, in one run.
 
 Everything takes turns, round after round, on one thread; figures are user-steps a CPU second, so
-that other work on the machine disturbs them less. Compare ratios, not figures of different days.
+that other work on the machine disturbs them less, and ratios are between the best rounds, which it
+disturbs least. Compare ratios, not figures of different days.
 """
 
-import argparse
-import json
 import os
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.envs.bench_report import goals, report
+from simrec.envs.bench_report import goals
 from simrec.envs.rules import Rules
 from simrec.envs.single import RecommendEnv
 from simrec.envs.users import FactorUsers
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
-from simrec.files import write_json
+from simrec.progress import Bars
 
 WIDTH, TOPICS, USERS, HISTORY = 64, 16, 2000, 10
 BATCHES, SLATES, ITEMS = (1, 64, 1024, 16384), (1, 10), (1000, 100_000, 1_000_000)
@@ -132,6 +130,7 @@ def bench_env(
     options: bool = True,
     rounds: int = 7,
     seconds: float = 0.2,
+    bars: Bars | None = None,
 ) -> dict[str, Any]:
     """Measure our environments, CartPole and the machine's limits in one interleaved run.
 
@@ -142,13 +141,14 @@ def bench_env(
         options: Also measure what each option of the rules costs, at B = 1024.
         rounds: Times each cell is measured.
         seconds: CPU seconds of each measurement.
+        bars: Where to show progress.
 
     Returns:
         Plain values: `machine`, `cells` (user-steps a CPU second: median, lowest, highest),
-        `options` (cost of a step relative to the default), `limits` and `goals`.
+        `options` (cost of a step relative to the default), `limits`, `memory_mb` and `goals`.
     """
     from simrec.envs.compiled import pack
-    from simrec.envs.limits import copy_rate, floor_seconds, gather_seconds
+    from simrec.envs.limits import Bare, copy_rate, floor_seconds, gather_seconds
 
     rng = np.random.default_rng(2)
     cells = [
@@ -182,12 +182,22 @@ def bench_env(
                 world = bench_world(small.n_items, Rules(**rules))
                 label = f"{name} k={k}"
                 cells.append(_ours(world, batch, k, signals=name == "signals", name=label))
+    for k in slates:
+        drawn = np.random.default_rng(1).integers(small.n_items, size=(16, batch, k))
+        bare = Bare(pack(small).rows, drawn)
+        cells.append(Cell(f"bare loop B={batch} k={k} I={small.n_items}", bare.step, batch, []))
+    task = None if bars is None else bars.add("compile", len(cells))
     for cell in cells:
         cell.step()
+        if bars is not None and task is not None:
+            bars.advance(task)
+    task = None if bars is None else bars.add("measure", rounds * len(cells))
     limits: dict[str, Any] = {}
     for _ in range(rounds):
         for cell in cells:
             _round(cell, seconds)
+            if bars is not None and task is not None:
+                bars.advance(task)
     for size in items:
         row = gather_seconds(pack(worlds[size]).rows)
         for k in slates:
@@ -204,8 +214,8 @@ def bench_env(
         for cell in cells
     }
     costs = {
-        f"{name} k={k}": figures[f"B={batch} k={k} I={small.n_items}"]["median"]
-        / figures[f"{name} k={k}"]["median"]
+        f"{name} k={k}": figures[f"B={batch} k={k} I={small.n_items}"]["highest"]
+        / figures[f"{name} k={k}"]["highest"]
         for k in slates
         for name in (OPTIONS if options else ())
     }
@@ -222,9 +232,15 @@ def bench_env(
         "limits": limits,
         "options": costs,
         "memory_mb": {
-            f"I={size}": (pack(world).rows.nbytes + world.users.item_vectors.nbytes) / 1e6
+            f"item table I={size}": (pack(world).rows.nbytes + world.users.item_vectors.nbytes)
+            / 1e6
             for size, world in worlds.items()
             if isinstance(world.users, FactorUsers)
+        }
+        | {
+            f"sessions B={b} k={k}": RecommendVectorEnv(small, b, slate_size=k).nbytes / 1e6
+            for k in slates
+            for b in batches
         },
     }
     return result | {"goals": goals(result)}
@@ -232,26 +248,7 @@ def bench_env(
 
 def _state_bytes(k: int) -> float:
     """Return the bytes of one user's state and observation that a step reads or writes at least."""
-    rules = Rules()
-    filled = HISTORY + k * rules.horizon / 4  # a session of random items is short
-    record = filled * (4 + 4 + 8 + 4)  # the tape is read, the observation written
-    return record + 2 * 4 * (WIDTH + TOPICS) + 2 * 4 * TOPICS * min(k, rules.window) + 160
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run `python -m simrec.envs.bench [--json FILE] [--quick]`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--quick", action="store_true", help="fewer cells and rounds")
-    given = parser.parse_args(arguments)
-    if given.quick:
-        result = bench_env(items=ITEMS[:2], batches=(1, 1024), rounds=3, seconds=0.05)
-    else:
-        result = bench_env()
-    print(report(result))
-    if given.json:
-        write_json(given.json, json.loads(json.dumps(result)))
-
-
-if __name__ == "__main__":
-    main()
+    topics = 4 * TOPICS
+    lately = 2 * topics + (2 * topics if k < Rules().window else 0)  # and the item that leaves it
+    shown = k * (8 + 4 + 4) + 2 * k * (8 + 4)  # the slate, the record, two steps of observation
+    return 4 * WIDTH + lately + shown + 2 * 64 + 26  # tastes; counts, sums and luck; the rest

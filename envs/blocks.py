@@ -54,7 +54,8 @@ def _reduce(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
 def _overlapping(builder: Any, n: Any, each: Callable[[Any], None]) -> None:
     """Call `each` with the first number of every block; the last one ends at n exactly."""
     sixteen = ir.Constant(n.type, BLOCK)
-    with cgutils.for_range(builder, builder.udiv(n, sixteen)) as loop:
+    one = ir.Constant(n.type, 1)
+    with cgutils.for_range(builder, builder.udiv(builder.sub(n, one), sixteen)) as loop:
         each(builder.mul(loop.index, sixteen))
     each(builder.sub(n, sixteen))
 
@@ -107,6 +108,33 @@ def put(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.float32, types.intp), codegen
+
+
+@intrinsic
+def pile(typingctx: Any, y: Any, x: Any, stride: Any, places: Any, n: Any, blocks: Any) -> Any:
+    """Write to row y the sum of n > 0 rows of float32, which begin stride * places[j] after x."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        y, x, stride, places, n, blocks = args
+        long = ir.IntType(64)
+
+        def part(j: Any, place: Any) -> Any:
+            address = builder.add(places, builder.mul(j, ir.Constant(j.type, 8)))
+            row = builder.load(builder.inttoptr(address, long.as_pointer()))
+            return _load(builder, _FLOATS, builder.add(x, builder.mul(row, stride)), place, 4)
+
+        total = cgutils.alloca_once(builder, _FLOATS)
+        with cgutils.for_range(builder, blocks) as loop:
+            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+            builder.store(part(ir.Constant(long, 0), place), total)
+            with cgutils.for_range(builder, builder.sub(n, ir.Constant(n.type, 1))) as rest:
+                more = part(builder.add(rest.index, ir.Constant(long, 1)), place)
+                builder.store(builder.fadd(builder.load(total), more), total)
+            _store(builder, builder.load(total), y, place, 4)
+        return context.get_dummy_value()
+
+    kinds = (types.intp,) * 6
+    return types.void(*kinds), codegen
 
 
 @intrinsic

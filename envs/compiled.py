@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.envs.leave import LEAVES
-from simrec.envs.state import BLOCK, Memory, Shown, padded
+from simrec.envs.state import BLOCK, Memory, Shown, aligned, padded
 from simrec.envs.users import FactorUsers, has_plain_factors
 from simrec.envs.world import World
 
@@ -28,9 +28,7 @@ class Packed:
         width, n_topics = users.item_vectors.shape[1], topics.shape[1]
         wide = padded(width + 1)
         row = wide + padded(n_topics)
-        room = np.zeros(users.n_items * row + BLOCK, dtype=np.float32)
-        first = (-room.ctypes.data % 64) // 4
-        self.rows = room[first : first + users.n_items * row].reshape(users.n_items, row)
+        self.rows = aligned(users.n_items, row)
         self.rows[:, :width] = users.item_vectors * np.float32(users.scale)
         self.rows[:, width] = users.item_effect
         self.rows[:, wide : wide + n_topics] = topics
@@ -83,7 +81,6 @@ class Compiled:
         self._again = again and world.retention is None
         topics, k = padded(self._n_topics), slate_size
         self._tilt = np.zeros(topics, dtype=np.float32)
-        self._ended = np.zeros(len(slots), dtype=np.int64)
         none: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         no_dates = np.zeros(0, dtype=np.int64)
         lives = world.schedule.lifetimes
@@ -122,13 +119,16 @@ class Compiled:
             np.zeros((kernel_layout.CHUNK, k)),
             np.zeros(kernel_layout.CHUNK),
             np.zeros(kernel_layout.CHUNK),
-            np.zeros(k),
-            np.zeros(k, dtype=np.float32),
+            np.zeros((kernel_layout.CHUNK, k)),
+            np.zeros((kernel_layout.CHUNK, k), dtype=np.float32),
             np.zeros(max(wide, 0), dtype=np.float32),
             memory.marks,
-            self._ended,
+            np.zeros((kernel_layout.CHUNK, 4)),
         ]
         self._alive = shared, turns  # the kernel knows them by address only
+        self._turns, self._dropped = turns, 2 * k
+        self._rooms = [(t.history_room.ctypes.data, t.feedback_room.ctypes.data) for t in turns]
+        self._history_at = kernel_layout.OUT_HISTORY
         self._at = [_addresses(shared, turn) for turn in turns]
         history, shown = world.start_items.shape[1], rules.horizon * k
         self._ints = np.array(
@@ -156,6 +156,9 @@ class Compiled:
                 bool(world.schedule.shifts),
                 lives is not None,
                 len(turns[0].watch) > 0,
+                memory.ring.size > 0,
+                _search(world, history + shown, k),
+                k,
             ],
             dtype=np.int64,
         )
@@ -190,7 +193,8 @@ class Compiled:
 
     def record(self, slates: NDArray[np.int64], clicked: NDArray[np.float32], turn: int) -> None:
         """Append what was shown (B, k) and clicked (B, k) to the record, and show it."""
-        self._beginnings.record(self._at[turn], self._ints, slates, clicked)
+        fresh = self._slide(turn)
+        self._beginnings.record(self._at[turn], self._ints, fresh, slates, clicked)
 
     def advance(
         self, seed: int, date: int, slates: NDArray[np.int64], turn: int
@@ -198,10 +202,42 @@ class Compiled:
         """Show slates (B, k); return the rows (n,) that ended, or None if an item is unknown."""
         if self._schedule.shifts:
             self._tilt[: self._n_topics] = self._schedule.tilt(date, self._n_topics)
+        before = self._turns[turn].first
+        fresh = self._slide(turn)
         count = self._kernel.advance(
-            self._at[turn], self._ints, self._floats, seed, date, self._again, slates
+            self._at[turn], self._ints, self._floats, seed, date, self._again, fresh, slates
         )
-        return None if count < 0 else self._ended[:count]
+        if count < 0:
+            if before != self._turns[turn].first:
+                self._place(turn, before)
+            return None
+        return self._turns[turn].ended[1 : 1 + count]
+
+    def _slide(self, turn: int) -> bool:
+        """Let the histories of a turn, two steps old, drop two slates; True: write all anew."""
+        shown = self._turns[turn]
+        first = shown.after(self._dropped)
+        if first != shown.first:
+            self._place(turn, first)
+        return first == 0
+
+    def _place(self, turn: int, first: int) -> None:
+        """Let the histories of a turn begin at a place of their rooms."""
+        self._turns[turn].move(first)
+        history, feedback = self._rooms[turn]
+        at = self._at[turn]
+        at[self._history_at] = history + 8 * first
+        at[self._history_at + 1] = feedback + 4 * first
+
+
+def _search(world: World, length: int, slate_size: int) -> int:
+    """Return how the kernel finds items seen before, in records of at most `length` items."""
+    from simrec.envs.kernel_layout import BY_BOTH, BY_MARK, BY_RECORD, N_MARKS
+
+    if padded(length) * slate_size <= 8 * BLOCK:
+        return BY_RECORD
+    # a mark of its own for every item, and one for the padding, -1
+    return BY_MARK if world.n_items < 64 * N_MARKS else BY_BOTH
 
 
 def _addresses(shared: list[NDArray[Any]], turn: Shown) -> NDArray[np.int64]:
@@ -221,6 +257,7 @@ def _addresses(shared: list[NDArray[Any]], turn: Shown) -> NDArray[np.int64]:
         turn.last_step,
         turn.last_counts,
         turn.last_sums,
+        turn.ended,
     ]
     assert all(part.flags.c_contiguous for part in parts)
     return np.array([part.ctypes.data for part in parts], dtype=np.int64)

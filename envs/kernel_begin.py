@@ -10,19 +10,28 @@ import numpy as np
 from numba import carray
 
 from simrec.envs.blocks import at as pointer
+from simrec.envs.blocks import fetch
 from simrec.envs.kernel_parts import ARRIVAL, session_key, show, then, unit
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    ARRIVALS, BATCH, BEFORE, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE, HAS_FACTORS, HAS_SATED,
-    HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LENGTH, LIKED, MARKS, N_ARRIVALS, N_MARKS, N_USERS,
-    OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, REWARD, SATED, SEEN, STAMP, START_ITEMS,
-    START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER, USER_EFFECT, USER_VECTORS, VECTOR, WIDE,
-    WIDTH, entry, part,
+    ARRIVALS, BATCH, BEFORE, BY_RECORD, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE, HAS_FACTORS,
+    HAS_RING, HAS_SATED, HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LENGTH, LIKED, MARKS, N_ARRIVALS,
+    N_MARKS, N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, REWARD, RING, SATED,
+    SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER,
+    USER_EFFECT, USER_VECTORS, VECTOR, WIDE, WIDTH, WINDOW, entry, part,
 )
 # fmt: on
 # isort: on
+
+
+@part
+def _clear(row, n):
+    """Set n float32 to 0."""
+    numbers = carray(pointer(row), n, np.float32)
+    for x in range(n):
+        numbers[x] = 0.0
 
 
 @part
@@ -35,10 +44,14 @@ def begin_row(b, u, episode, key, at, ints):
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
-    items = carray(pointer(at[ITEMS]), (batch, tape), np.int32)
-    liked = carray(pointer(at[LIKED]), (batch, tape), np.float32)
-    start_items = carray(pointer(at[START_ITEMS]), (n_users, h), np.int64)
-    start_liked = carray(pointer(at[START_LIKED]), (n_users, h), np.float32)
+    items = carray(pointer(at[ITEMS] + (b * tape + before) * 4), h, np.int32)
+    liked = carray(pointer(at[LIKED] + (b * tape + before) * 4), h, np.float32)
+    start_items = carray(pointer(at[START_ITEMS] + u * h * 8), h, np.int64)
+    start_liked = carray(pointer(at[START_LIKED] + u * h * 4), h, np.float32)
+    own = at[USER_VECTORS] + u * width * 4
+    if ints[HAS_FACTORS]:
+        for line in range(0, width * 4, 64):
+            fetch(own + line)
     keys[b] = key
     counts[b, STEP] = 0
     counts[b, STREAK] = 0
@@ -47,32 +60,36 @@ def begin_row(b, u, episode, key, at, ints):
     sums[b, CLICKS] = 0.0
     sums[b, REWARD] = 0.0
     sums[b, EFFORT] = 0.0
-    marks = carray(pointer(at[MARKS]), (batch, N_MARKS), np.uint64)
-    for x in range(N_MARKS):
-        marks[b, x] = np.uint64(0)
     for x in range(h):
-        item = start_items[u, x]
-        items[b, before + x] = item
-        liked[b, before + x] = start_liked[u, x]
-        marks[b, (item >> 6) & (N_MARKS - 1)] |= np.uint64(1) << np.uint64(item & 63)
+        items[x] = start_items[x]
+        liked[x] = start_liked[x]
+    if ints[SEARCH] != BY_RECORD:
+        marks = carray(pointer(at[MARKS] + b * N_MARKS * 8), N_MARKS, np.uint64)
+        for x in range(N_MARKS):
+            marks[x] = np.uint64(0)
+        for x in range(h):
+            item = start_items[x]
+            marks[(item >> 6) & (N_MARKS - 1)] |= np.uint64(1) << np.uint64(item & 63)
+    if ints[HAS_RING]:
+        for x in range(ints[WINDOW]):
+            _clear(at[RING] + (x * batch + b) * topics * 4, topics)
     if ints[HAS_SATED]:
-        carray(pointer(at[SATED]), (batch, topics), np.float32)[b, :] = 0.0
+        _clear(at[SATED] + b * topics * 4, topics)
     if ints[HAS_SEEN]:
-        carray(pointer(at[SEEN]), (batch, topics), np.float32)[b, :] = 0.0
+        _clear(at[SEEN] + b * topics * 4, topics)
     if ints[HAS_FACTORS]:
-        carray(pointer(at[LATELY]), (batch, topics), np.float32)[b, :] = 0.0
+        _clear(at[LATELY] + b * topics * 4, topics)
         effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
-        vector = carray(pointer(at[VECTOR]), (batch, wide + topics), np.float32)
         reach = carray(pointer(at[REACH]), (batch,), np.float32)
-        user_effect = carray(pointer(at[USER_EFFECT]), (n_users,), np.float32)
-        user_vectors = carray(pointer(at[USER_VECTORS]), (n_users, width), np.float32)
-        effect[b] = user_effect[u]
+        vector = carray(pointer(at[VECTOR] + b * (wide + topics) * 4), wide, np.float32)
+        taste = carray(pointer(own), width, np.float32)
+        effect[b] = carray(pointer(at[USER_EFFECT]), (n_users,), np.float32)[u]
         square = np.float32(0.0)
         for d in range(width):
-            vector[b, d] = user_vectors[u, d]
-            square += user_vectors[u, d] * user_vectors[u, d]
+            vector[d] = taste[d]
+            square += taste[d] * taste[d]
         reach[b] = math.sqrt(square)
-        vector[b, width] = 1.0  # meets the item's effect
+        vector[width] = 1.0  # meets the item's effect
 
 
 @part
@@ -103,8 +120,11 @@ def _begin(at, ints, seed, rows, episodes, users):
 
 
 @part
-def _record(at, ints, slates, clicked):
-    """Append a step, slates (B, k) and clicked (B, k), to every record and show it."""
+def _record(at, ints, fresh, slates, clicked):
+    """Append a step, slates (B, k) and clicked (B, k), to every record and show it.
+
+    With `fresh` all of every observation is written, as `simrec.envs.compiled` wants it.
+    """
     batch, k = slates.shape
     length, h, before, tape = ints[LENGTH], ints[HISTORY], ints[BEFORE], ints[TAPE]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
@@ -118,7 +138,8 @@ def _record(at, ints, slates, clicked):
             liked[b, end + j] = clicked[b, j]
         counts[b, STEP] += 1
         step[b] = counts[b, STEP]
-        show(b, end + k - length, counts[b, STEP], at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        skip = 0 if fresh or counts[b, STEP] == 1 else length - 2 * k
+        show(b, end + k - length, skip, at, ints, OUT_HISTORY, OUT_FEEDBACK)
     return batch
 
 
@@ -136,8 +157,8 @@ begin = _begin_entry(STAMP)
 
 def _record_entry(stamp: int) -> Any:
     @entry
-    def record(at, ints, slates, clicked):
-        return _record(at, ints, slates, clicked) if stamp else 0
+    def record(at, ints, fresh, slates, clicked):
+        return _record(at, ints, fresh, slates, clicked) if stamp else 0
 
     return record
 

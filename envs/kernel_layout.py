@@ -10,31 +10,36 @@ from numba import njit
 
 N_MARKS = 16  # words of marks a session: 1,024 bits that say which items it may have seen
 CHUNK = 32  # users served together, so that their numbers stay close at hand
-AHEAD = 6  # users whose rows are fetched before they are served
+NEAR = 2**19  # bytes of an item table that stays in the cache: its rows need not be fetched
+AHEAD = 8  # rows that are fetched before they are needed
 MOST = 27.631021115928547  # logit(1 - 1e-12), as in choice.EDGE
 MULTINOMIAL, CASCADE, POSITION, DEPENDENT = range(4)
 BY_CLICKS, BY_MINUTES, BY_LIKES, BY_DEPTH = range(4)
 BY_STREAK, BY_BOREDOM, BY_BUDGET = range(3)
+# how an item seen before is found: in the record; by its mark, if every item has a mark of its own;
+# or in the record where there is a mark, which other items may have left as well
+BY_RECORD, BY_MARK, BY_BOTH = range(3)
 STEP, STREAK, USER, EPISODE = range(4)  # columns of counts
 CLICKS, REWARD, EFFORT = range(3)  # columns of sums
+MINUTES, LIKES, BEST = 1, 2, 3  # columns of a step's signals, after CLICKS
 
 # places in the row of addresses, see `simrec.envs.compiled`
 (
     COUNTS, SUMS, KEYS, ITEMS, LIKED, RING, LATELY, SATED, SEEN, EFFECT, VECTOR, REACH,
     SLOTS, TABLE, START_ITEMS, START_LIKED, ARRIVALS, USER_EFFECT, USER_VECTORS, APPEARS, EXPIRES,
-    TILT, SCRATCH, ODDS, LUCK, ALIKE, WITHIN, CLICKED, TARGET, MARKS, ENDED,
+    TILT, SCRATCH, ODDS, LUCK, ALIKE, WITHIN, CLICKED, TARGET, MARKS, SIGNALS,
     OUT_HISTORY, OUT_FEEDBACK, OUT_STEP, OUT_REWARD, OUT_LEFT, OUT_CUT, OUT_WHO, OUT_WATCH,
-    LAST_HISTORY, LAST_FEEDBACK, LAST_STEP, LAST_COUNTS, LAST_SUMS,
-) = range(44)  # fmt: skip
+    LAST_HISTORY, LAST_FEEDBACK, LAST_STEP, LAST_COUNTS, LAST_SUMS, ENDED,
+) = range(45)  # fmt: skip
 # places in the row of whole numbers
 (
     BATCH, LENGTH, HISTORY, BEFORE, TAPE, WIDTH, WIDE, TOPICS, WINDOW, N_ITEMS, N_USERS, N_ARRIVALS,
     HORIZON, PATIENCE, CHOICE, PAYS, LEAVES,
-    HAS_FACTORS, HAS_SATED, HAS_SEEN, HAS_TILT, HAS_LIVES, HAS_WATCH,
-) = range(23)  # fmt: skip
+    HAS_FACTORS, HAS_SATED, HAS_SEEN, HAS_TILT, HAS_LIVES, HAS_WATCH, HAS_RING, SEARCH, SHOWN,
+) = range(26)  # fmt: skip
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and infinity still count
-_SOURCES = ("blocks", "kernel", "kernel_begin", "kernel_layout", "kernel_parts")
+_SOURCES = ("blocks", "kernel", "kernel_begin", "kernel_chunk", "kernel_layout", "kernel_parts")
 
 
 def _stamp() -> int:

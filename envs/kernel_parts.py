@@ -15,8 +15,7 @@ from simrec.randomness import Purpose
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, BEFORE, CASCADE, CHUNK, CLICKED, ITEMS, LENGTH, LIKED, MULTINOMIAL, ODDS, POSITION,
-    SLOTS, TAPE, WITHIN, part,
+    BATCH, CASCADE, ITEMS, LENGTH, LIKED, MULTINOMIAL, POSITION, SLOTS, TAPE, part,
 )
 # fmt: on
 # isort: on
@@ -84,30 +83,37 @@ def watch_ratio(z, within):
 
 
 @part
-def choose(kind, k, attention, browse, key, step, first, at, c):
+def choose(kind, k, attention, browse, key, step, first, odds, clicked, within):
     """Fill clicked (k,) and within (k,) from odds e**z (k,), 0 for an item that is ignored.
 
-    `first` is the luck of place 0; c is the user's row of the odds.
+    `first` is the luck of place 0.
     """
-    odds = carray(pointer(at[ODDS]), (CHUNK, k), np.float64)[c]
-    clicked = carray(pointer(at[CLICKED]), (k,), np.float32)
-    within = carray(pointer(at[WITHIN]), (k,), np.float64)
+    if kind == MULTINOMIAL:  # without a way out of the loop, which nobody could foresee
+        total, below = 1.0, 0.0
+        for j in range(k):
+            total += odds[j]
+        target, over, weight = first * total, 0.0, 1.0
+        for j in range(k):
+            above = below + odds[j]
+            hit = (below <= target) & (target < above)
+            clicked[j] = 1.0 if hit else 0.0
+            over = target - below if hit else over
+            weight = odds[j] if hit else weight
+            below = above
+        narrow = min(max(over / weight, 0.0), 1.0)
+        for j in range(k):
+            within[j] = narrow  # counts only where there was a click
+        return
     for j in range(k):
         clicked[j] = 0.0
         within[j] = 0.0
-    if kind in (MULTINOMIAL, CASCADE):
-        total = 1.0
-        if kind == MULTINOMIAL:
-            for j in range(k):
-                total += odds[j]
-        target = first * total
+    if kind == CASCADE:
+        target = first
         below, going = 0.0, 1.0
         for j in range(k):
-            weight = odds[j]
-            if kind == CASCADE:
-                q = odds[j] / (1.0 + odds[j])
-                weight = going * q
-                going *= attention * (1.0 - q)
+            q = odds[j] / (1.0 + odds[j])
+            weight = going * q
+            going *= attention * (1.0 - q)
             if target < below + weight:
                 clicked[j] = 1.0
                 within[j] = min(max((target - below) / weight, 0.0), 1.0)
@@ -134,16 +140,13 @@ def choose(kind, k, attention, browse, key, step, first, at, c):
 
 
 @part
-def show(b, first, step, at, ints, history_at, feedback_at):
+def show(b, first, skip, at, ints, history_at, feedback_at):
     """Copy the window of a session's record that starts at `first` into an observation.
 
-    The two outputs take turns, so from the session's second step on this one holds the session as
-    it was two steps ago, with more padding: the padding left need not be written again.
+    The places before `skip` hold what they should already.
     """
     length, tape = ints[LENGTH], ints[TAPE]
-    skip = ints[BEFORE] - first if step >= 2 else 0
-    if length - skip < BLOCK:
-        skip = max(length - BLOCK, 0)
+    skip = max(min(skip, length - BLOCK), 0)
     items = at[ITEMS] + (b * tape + first + skip) * 4
     liked = at[LIKED] + (b * tape + first + skip) * 4
     history, feedback = (

@@ -1,6 +1,7 @@
 """What a batch of sessions remembers, and the two observations handed out in turn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from simrec.envs.users import has_plain_factors
 from simrec.envs.world import World
 
 BLOCK = 16  # rows of vectors and topics are padded with zeros to a multiple of this
+SLIDES = 64  # steps for which a history's room has space, before it is written from its beginning
 
 
 def padded(n: int) -> int:
@@ -16,12 +18,27 @@ def padded(n: int) -> int:
     return -(-n // BLOCK) * BLOCK
 
 
+def aligned(*shape: int) -> NDArray[np.float32]:
+    """Return zeros that begin at a whole cache line, so that no block lies across two."""
+    size = int(np.prod(shape))
+    room = np.zeros(size + BLOCK, dtype=np.float32)
+    first = (-room.ctypes.data % 64) // 4
+    return room[first : first + size].reshape(shape)
+
+
 @dataclass
 class Shown:
-    """What one step shows to the outside; two of these take turns, so nothing is copied."""
+    """What one step shows to the outside; two of these take turns, so nothing is copied.
 
-    history: NDArray[np.int64]  # (B, L) latest last, -1 = empty
-    feedback: NDArray[np.float32]  # (B, L) 1 liked or clicked
+    Histories lie in rooms that are longer than B * L. When each row should drop its n oldest
+    entries, all rows begin n places later in the room instead: what one row drops is where the row
+    before it puts its n newest, and nothing else has to move.
+    """
+
+    history_room: NDArray[np.int64]  # (B * L + more,)
+    feedback_room: NDArray[np.float32]  # (B * L + more,)
+    first: int  # where the first row begins in the rooms
+    length: int  # L
     step: NDArray[np.int64]  # (B, 1) recommendations made so far
     reward: NDArray[np.float64]  # (B,)
     left: NDArray[np.bool_]  # (B,) the user left
@@ -33,6 +50,40 @@ class Shown:
     last_step: NDArray[np.int64]  # (B, 1)
     last_counts: NDArray[np.int64]  # (B, 3) user row, episode and steps; 0 where none ended
     last_sums: NDArray[np.float64]  # (B, 2) clicks and reward; 0 where none ended
+    ended: NDArray[np.int64]  # (1 + B,) how many sessions ended, then their rows
+
+    history: NDArray[np.int64] = field(init=False)  # (B, L) view, latest last, -1 = empty
+    feedback: NDArray[np.float32] = field(init=False)  # (B, L) view, 1 liked or clicked
+
+    def __post_init__(self) -> None:
+        """Look into the rooms."""
+        self.move(self.first)
+
+    def move(self, first: int) -> None:
+        """Let the first row begin at a place of the rooms."""
+        end = first + len(self.step) * self.length
+        self.first = first
+        self.history = self.history_room[first:end].reshape(-1, self.length)
+        self.feedback = self.feedback_room[first:end].reshape(-1, self.length)
+
+    def after(self, n: int) -> int:
+        """Return where the first row begins once each row drops its n oldest entries.
+
+        It is 0 where the room is at its end: then every row must be written anew.
+        """
+        following = self.first + n
+        end = following + len(self.step) * self.length
+        return following if end <= len(self.history_room) else 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but the views."""
+        views = ("history", "feedback")
+        return {name: part for name, part in vars(self).items() if name not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a pickled state and look into its rooms again."""
+        self.__dict__.update(state)
+        self.move(self.first)
 
     @classmethod
     def empty(
@@ -40,9 +91,13 @@ class Shown:
     ) -> "Shown":
         """Return room for a batch."""
         ends = batch if again else 0
+        # one history alone is written faster than it is moved
+        room = batch * length + (SLIDES * 2 * slate_size if batch > 1 else 0)
         return cls(
-            np.full((batch, length), -1, dtype=np.int64),
-            np.zeros((batch, length), dtype=np.float32),
+            np.full(room, -1, dtype=np.int64),
+            np.zeros(room, dtype=np.float32),
+            0,
+            length,
             np.zeros((batch, 1), dtype=np.int64),
             np.zeros(batch),
             np.zeros(batch, dtype=np.bool_),
@@ -54,6 +109,7 @@ class Shown:
             np.zeros((ends, 1), dtype=np.int64),
             np.zeros((ends, 3), dtype=np.int64),
             np.zeros((ends, 2)),
+            np.zeros(1 + batch, dtype=np.int64),
         )
 
 
@@ -70,7 +126,7 @@ class Memory:
     keys: NDArray[np.uint64]  # (B,) address of the session's luck
     items: NDArray[np.int32]  # (B, 16 + H + 2Tk) the tape
     liked: NDArray[np.float32]  # (B, 16 + H + 2Tk) 1 liked or clicked
-    ring: NDArray[np.float32]  # (B, w, G') topics of the last items shown, oldest overwritten
+    ring: NDArray[np.float32]  # (w, B, G') topics of the last w items, where k < w; 0 = none yet
     lately: NDArray[np.float32]  # (B, G') their sum; G' = G padded
     sated: NDArray[np.float32]  # (B, G') satiation by topic
     seen: NDArray[np.float32]  # (B, G') sum of the topics shown in the session
@@ -89,22 +145,19 @@ class Memory:
         users = world.users
         own, width = (batch, users.user_vectors.shape[1]) if has_plain_factors(users) else (0, 0)
 
-        def room(*shape: int) -> NDArray[np.float32]:
-            return np.zeros(shape, dtype=np.float32)
-
         return cls(
             np.zeros((batch, 4), dtype=np.int64),
             np.zeros((batch, 3)),
             np.zeros(batch, dtype=np.uint64),
             np.full(tape, -1, dtype=np.int32),
-            room(*tape),
-            room(own, window, topics),
-            room(own, topics),
-            room(batch if rules.satiation else 0, topics),
-            room(batch if rules.novelty else 0, topics),
-            room(own),
-            room(own, padded(width + 1) + topics),
-            room(own),
+            aligned(*tape),
+            aligned(window if slate_size < window else 0, own, topics),
+            aligned(own, topics),
+            aligned(batch if rules.satiation else 0, topics),
+            aligned(batch if rules.novelty else 0, topics),
+            aligned(own),
+            aligned(own, padded(width + 1) + topics),
+            aligned(own),
             np.zeros((batch, 16), dtype=np.uint64),
         )
 

@@ -70,7 +70,8 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
 
     ## Memory
     Two sets of arrays take turns, so nothing is copied: what a step returns is valid until the step
-    after the next, and is then written over. Copy what is to be kept longer.
+    after the next, and is then written over. Copy what is to be kept longer. What is written into
+    a history stays there while the session lasts, but does not reach the dynamics.
 
     Args:
         world: The world played.
@@ -131,6 +132,14 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
     def luck_seed(self) -> int:
         """The seed of the luck now in use."""
         return self._sessions.seed
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the sessions' state and outputs, without the world's tables."""
+        views = ("history", "feedback")
+        parts = [self._sessions.memory, *self._sessions.turns]
+        arrays = [a for part in parts for name, a in vars(part).items() if name not in views]
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

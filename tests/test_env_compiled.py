@@ -23,11 +23,14 @@ SETTINGS = {
     "bored": {"leave": "boredom", "tolerance": 0.3, "boredom": 0.0},
     "budget": {"leave": "budget", "budget": 5.0, "window": 2},
     "short": {"horizon": 2, "window": 9},
+    "once": {"horizon": 1},
+    "many": {"patience": 9},  # items 1024 apart share a mark
 }
 
 
 def world_of(name: str) -> World:
-    plain = random_world(3, n_users=30, rules=Rules(**SETTINGS[name]))
+    n_items = 60 + 1024 * (name == "many")
+    plain = random_world(3, n_users=30, n_items=n_items, rules=Rules(**SETTINGS[name]))
     if name != "moods":
         return plain
     rng = np.random.default_rng(0)
@@ -50,7 +53,9 @@ def test_compiled_and_plain_steps_agree_over_long_runs(name, k):
     rng = np.random.default_rng(1)
     ended = 0
     for _ in range(150):
-        slates = rng.integers(world.n_items, size=(batch, k))
+        slates = rng.integers(60, size=(batch, k))
+        if name == "many":
+            slates += 1024 * rng.integers(2, size=(batch, k))
         fast, plain = (sessions.advance(slates) for sessions in both)
         ended += len(fast.ended)
         assert fast.ended.tolist() == plain.ended.tolist()

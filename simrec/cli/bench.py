@@ -1,4 +1,4 @@
-"""`simrec bench`: what simrec's own work costs beside the bare tools."""
+"""`simrec bench`: how fast simrec is, beside others' tools and what the machine can do."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,43 @@ from typing import Annotated
 
 import typer
 
-bench_app = typer.Typer(no_args_is_help=True, help="Measure what simrec's own work costs.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure how fast simrec is.")
 
 
 @bench_app.callback()
 def bench() -> None:
-    """Measure what simrec's own work costs."""
+    """Measure how fast simrec is, beside others' tools and what the machine can do."""
+
+
+@bench_app.command("env")
+def env_command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer cells and rounds: under a minute.")
+    ] = False,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Time the environments beside CartPole and the machine's limits; print goals and figures."""
+    from simrec.envs.bench import BATCHES, ITEMS, bench_env
+    from simrec.envs.bench_report import report
+    from simrec.files import write_json
+    from simrec.progress import bars
+
+    with bars() as shown:
+        if quick:
+            result = bench_env(
+                items=ITEMS[:2], batches=BATCHES[::2], rounds=3, seconds=0.05, bars=shown
+            )
+        else:
+            result = bench_env(bars=shown)
+    if str(json_path) == "-":
+        typer.echo(json.dumps(result, indent=2))
+        return
+    typer.echo(report(result))
+    if json_path is not None:
+        write_json(json_path, result)
+        typer.echo(f"wrote {json_path}")
 
 
 @bench_app.command("teacher")
