@@ -111,7 +111,7 @@ class ItemPolicy(BasePolicy):
         groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
         if free:
             groups.append({"params": free, "weight_decay": free_decay})
-        self.optimizer = torch.optim.AdamW(groups, lr=lr_schedule(1.0))
+        self.optimizer = torch.optim.AdamW(groups, lr=lr_schedule(1.0), fused=True)
 
     # ---- distribution over items ----
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simrec.agents.a2c import ItemA2C
+from simrec.agents.adaptive import Guided
 from simrec.agents.awr import TaughtActor
 from simrec.agents.expansion import Gated, Mixture
 from simrec.agents.policy import ItemPolicy
@@ -24,7 +25,7 @@ FORMAT = 1
 WEIGHTS = "weights.safetensors"
 ABOUT = "policy.json"
 CLASSES: dict[str, type[ItemPolicy]] = {
-    c.__name__: c for c in (ItemPolicy, Mixture, Gated, TaughtActor, BySession)
+    c.__name__: c for c in (ItemPolicy, Guided, Mixture, Gated, TaughtActor, BySession)
 }
 
 Known = str | tuple[str, bool]  # an item id, liked; or an item id and whether it was liked

@@ -102,6 +102,7 @@ class WorldConfig(Section):
 
     topics: str | None = None  # attribute whose overlap bores; None clusters the item vectors
     rank: Count = 12
+    shrinkage: Positive | None = None  # ridge penalty of the factors; None = the fit's own
     seed: int = 0
     user_scale: NotNegative = 1.0  # 1 is calibrated; other values are a choice and are shown
     item_scale: NotNegative = 1.0
@@ -113,6 +114,14 @@ class WorldConfig(Section):
     window: Count = 5
     allow_static: bool = False
     bounds_sessions: Count = 2048
+
+    @model_serializer(mode="wrap")
+    def _without_an_unset_shrinkage(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave shrinkage out where it is the fit's own, so that no old study gets another key."""
+        content: dict[str, Any] = handler(self)
+        if self.shrinkage is None:
+            content.pop("shrinkage", None)
+        return content
 
 
 class TeacherConfig(Section):

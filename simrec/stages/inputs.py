@@ -23,7 +23,7 @@ from simrec.files import fingerprint
 from simrec.interactions import InteractionLog, Part, Split, start_histories
 from simrec.randomness import generator
 
-PROTOCOL = 2  # raise it when a stage's meaning changes, so that old files are not read back
+PROTOCOL = 3  # raise it when a stage's meaning changes, so that old files are not read back
 
 
 def read_stage(path: Path) -> dict[str, Any]:

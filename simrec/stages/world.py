@@ -41,6 +41,7 @@ def _make(inputs: Inputs, say: Say) -> Prepared:
     say("items: encoding the catalogue")
     table = item_table(inputs)
     say("users: fitting the population to the truth part of the log")
+    chosen: dict[str, Any] = {} if config.shrinkage is None else {"shrinkage": config.shrinkage}
     world, fit = build_world(
         inputs.dataset,
         inputs.split,
@@ -55,6 +56,7 @@ def _make(inputs: Inputs, say: Say) -> Prepared:
         item_scale=config.item_scale,
         interaction_scale=config.interaction_scale,
         intercept_shift=config.intercept_shift,
+        **chosen,
     )
     world.save(inputs.stage_file("world", inputs.world_key, ""))
     say("bounds: playing random, popular, static, myopic and oracle policies")
