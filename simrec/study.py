@@ -72,7 +72,8 @@ def plan(inputs: Inputs) -> tuple[list[Job], list[Job], int]:
         done += len(config.online.strategies) + len(config.online.controls) - len(wanted)
         missing = {"": ""}
         for labels in ("true", "shuffled"):
-            job = Job("pretrain", labels, seed, config.pretrain.env_steps)
+            times = config.teacher.rounds if labels == "true" else 1  # the control asks nothing
+            job = Job("pretrain", labels, seed, times * config.pretrain.env_steps)
             needed = any(needs_pretraining(name) == labels for name in wanted)
             if needed and not policy_files(inputs, seed, labels == "shuffled").ready:
                 pretrainings.append(job)

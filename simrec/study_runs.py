@@ -8,9 +8,19 @@ import numpy as np
 
 from simrec.errors import SimrecError
 from simrec.records import Run, RunRecord, find_runs, read_run
+from simrec.served import without_server
 
 # Settings that may differ between runs one compares: they say what to do, not how.
-HARMLESS = ("seeds", "online.strategies", "online.controls", "data.path", "world.allow_static")
+HARMLESS = (
+    "seeds",
+    "online.strategies",
+    "online.controls",
+    "data.path",
+    "world.allow_static",
+    "teacher.options.concurrency",
+    "teacher.options.timeout",
+    "teacher.options.tries",
+)
 
 
 def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
@@ -67,6 +77,8 @@ def check_together(runs: Sequence[tuple[Path, RunRecord]]) -> None:
                 )
         for name, mine, theirs in differing(first.config, record.config):
             if name in HARMLESS:
+                continue
+            if name == "teacher.model" and without_server(mine) == without_server(theirs):
                 continue
             raise SimrecError(
                 f"cannot compare {first_folder} ({name} {mine}) with {folder} "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.config import StudyConfig
+from simrec.config import REFRESHING, StudyConfig
 from simrec.datasets.columns import split_dataset
 from simrec.datasets.dataset import Dataset
 from simrec.datasets.library import open_dataset
@@ -22,6 +22,7 @@ from simrec.errors import SimrecError
 from simrec.files import fingerprint
 from simrec.interactions import InteractionLog, Part, Split, start_histories
 from simrec.randomness import generator
+from simrec.served import what_answers
 
 PROTOCOL = 2  # raise it when a stage's meaning changes, so that old files are not read back
 
@@ -110,10 +111,29 @@ class Inputs:
 
     def preferences_key(self, seed: int) -> str:
         """Key of a seed's preferences."""
-        return fingerprint(self.items_key, self.config.teacher.model_dump(mode="json"), str(seed))
+        teacher = self.config.teacher.model_dump(mode="json")
+        for name in REFRESHING:  # later rounds do not change the first
+            teacher.pop(name, None)
+        if self.config.teacher.kind == "llm":
+            teacher["model"], teacher["options"] = what_answers(
+                teacher["model"], teacher["options"]
+            )
+        return fingerprint(self.items_key, teacher, str(seed))
+
+    def round_key(self, seed: int, number: int) -> str:
+        """Key of the answers to a later round's questions, and of the policy that chose them."""
+        sources = self.config.teacher.refresh_sources
+        return fingerprint(self._pretrained_key(seed, False), sources, str(number))
 
     def policy_key(self, seed: int, shuffled: bool) -> str:
         """Key of a seed's pretrained policy and learned reward."""
+        rounds = self.config.teacher.rounds
+        if rounds == 1:
+            return self._pretrained_key(seed, shuffled)
+        return fingerprint(self.round_key(seed, rounds), str(shuffled))
+
+    def _pretrained_key(self, seed: int, shuffled: bool) -> str:
+        """Key of what the first round's answers are distilled into."""
         parts = self.config.model_dump(mode="json", include={"reward", "learner", "pretrain"})
         rules = self.config.world.model_dump(include={"topics", "horizon", "patience", "window"})
         return fingerprint(
