@@ -4,10 +4,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from simrec.envs.bounds import MOST_STATIC, Bound, static_share, world_bounds
+from simrec.envs.build import fit_settings
 from simrec.envs.debias import DebiasGain, debias_gain
 from simrec.envs.horizon import Planning, planning_gains, planning_verdict
-from simrec.envs.load import WorldSpec, load, load_parts
+from simrec.envs.load import load, load_parts
+from simrec.envs.modality_users import ModalityUsers
 from simrec.envs.resemblance import Resemblance
+from simrec.envs.spec import WorldSpec
 from simrec.files import home
 from simrec.interactions import IMPLICIT
 
@@ -27,6 +30,8 @@ class FittedWorld:
     fit: dict[str, Any]  # FitReport.as_dict()
     scales: dict[str, float]  # those that are not calibrated
     debias: DebiasGain | None  # where the world weights a self-selected log
+    kind: str  # of users, a name in spec.KINDS
+    modalities: dict[str, float] | None  # mean weight of each, where users weigh them
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers."""
@@ -56,27 +61,21 @@ def fitted(spec: WorldSpec) -> FittedWorld:
     """
     loaded, source = load(spec, home()), load_parts(spec)
     log, gain = source.dataset.log, None
-    if source.propensity is not None and log.unit not in IMPLICIT:
-        fit: dict[str, Any] = {} if spec.shrinkage is None else {"shrinkage": spec.shrinkage}
-        gain = debias_gain(
-            log,
-            source.split,
-            loaded.table.fused,
-            source.propensity,
-            like_at=spec.like_at,
-            seed=spec.seed,
-            rank=spec.rank,
-            **fit,
-        )
-    chosen = {
+    if source.propensity is not None and log.unit not in IMPLICIT and spec.users == "factor":
+        settings = fit_settings(spec) | {"shrinkage": loaded.fit["shrinkage"]}
+        gain = debias_gain(log, source.split, loaded.table.fused, source.propensity, **settings)
+    changed = {
         "user x": spec.user_scale,
         "item x": spec.item_scale,
         "personal x": spec.interaction_scale,
     }
-    scales = {name: value for name, value in chosen.items() if value != 1.0}
+    scales = {name: value for name, value in changed.items() if value != 1.0}
     if spec.intercept_shift:
         scales["logits "] = spec.intercept_shift
-    world = loaded.world
+    world, weights = loaded.world, None
+    if isinstance(world.users, ModalityUsers):
+        means = world.users.weights.mean(axis=0).tolist()
+        weights = dict(zip(world.users.modalities, means, strict=True))
     return FittedWorld(
         spec.dataset,
         world.n_users,
@@ -87,6 +86,8 @@ def fitted(spec: WorldSpec) -> FittedWorld:
         dict(loaded.fit),
         scales,
         gain,
+        spec.users,
+        weights,
     )
 
 
@@ -106,6 +107,15 @@ def fit_lines(found: FittedWorld) -> list[str]:
             f"  {label:16}{score['rmse']:8.3f}{score['auc']:8.3f}{score['calibration_error']:20.3f}"
         )
     lines.append(f"  {'popularity':16}{'':8}{fit['popularity_auc']:8.3f}")
+    if found.modalities is not None:
+        told = ", ".join(f"{name} {weight:.2f}" for name, weight in found.modalities.items())
+        lines.append(f"users weigh modalities, on average {told}; their RMSE is that of P(like)")
+    if found.kind == "llm":
+        lines.append("users are played by a language model, asked before anybody plays")
+    else:
+        how = "chosen by cross-validation inside the training part"
+        how = how if fit["chosen"] else "fixed beforehand; --shrinkage chosen would look for one"
+        lines.append(f"shrinkage of tastes {fit['shrinkage']:g}, {how}")
     gain = fit["model"]["auc"] - max(
         fit["bias"]["auc"], fit["item_mean"]["auc"], fit["popularity_auc"]
     )

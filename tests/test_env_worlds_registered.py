@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 import simrec.envs
 from simrec.cli import app
 from simrec.datasets.library import import_dataset
+from simrec.datasets.source import IMPORTS, load_source
 from simrec.envs import pages
 from simrec.envs.bounds import MOST_STATIC, check_headroom, world_bounds
 from simrec.envs.checks import check_world
 from simrec.envs.describe import fitted
 from simrec.envs.horizon import planning_gains, planning_verdict
-from simrec.envs.load import IMPORTS, WorldSpec, load_source
 from simrec.envs.registry import WORLDS, load_world, registered, spec_for
+from simrec.envs.spec import WorldSpec
 from simrec.envs.users import FactorUsers
 from simrec.envs.world import Rules, World
 from simrec.errors import SimrecError
@@ -127,6 +128,7 @@ def test_any_data_set_gets_a_world_by_its_unit(data_home, tmp_path):
     import_dataset("tidy", folder, "shop")
     spec = spec_for("shop", min_user_events=1)
     assert (spec.like_at, spec.history, spec.min_user_events) == (1.0, 4, 1)
+    assert spec.shrinkage == "chosen"  # inside the training part: nobody tuned it by hand
     assert spec_for("toy") == WORLDS["simrec/Toy-v0"]
 
 

@@ -1,10 +1,13 @@
 """Users who weigh modalities: a planted truth, the simplex, and the same formula twice."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from simrec.envs.modality_users import fit_modality_users, whitened
+from simrec.envs.users import FactorUsers
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import Rules, World
 from simrec.errors import SimrecError
@@ -39,17 +42,17 @@ def planted(n_users=200, n_items=300, events=150):
 @pytest.fixture(scope="module")
 def found():
     log, parts, weights, logits, fit_rows, judge_rows = planted()
-    users, auc = fit_modality_users(log, fit_rows, judge_rows, parts, like_at=4.0, seed=0)
-    return users, auc, weights, logits
+    fitted = fit_modality_users(log, fit_rows, judge_rows, parts, like_at=4.0, seed=0)
+    return fitted.users, fitted.report, weights, logits
 
 
 def test_planted_weights_and_tastes_are_recovered(found):
-    users, auc, weights, logits = found
+    users, report, weights, logits = found
     assert users.modalities == ("text", "image")
     assert np.corrcoef(users.weights[:, 0], weights[:, 0])[0, 1] > 0.9
     own = np.log(1 / (1 / users.affinity_of_all(users.begin(np.arange(200))) - 1))
     assert np.corrcoef(own.ravel(), logits.ravel())[0, 1] > 0.9
-    assert auc > 0.8
+    assert report.model.auc > max(0.8, report.bias.auc, report.item_mean.auc)
 
 
 def test_weights_lie_on_the_simplex_and_the_formula_is_the_affinity(found):
@@ -80,10 +83,11 @@ def test_one_modality_leaves_nothing_to_weigh():
 
 def test_a_world_of_modality_users_plays_as_their_factors(found):
     users, *_ = found
+    parts = {f.name: getattr(users, f.name) for f in dataclasses.fields(FactorUsers)}
     start = np.full((200, 2), -1)
     topics = np.ones((300, 1), dtype=np.float32)
     courses = []
-    for population in (users, users.factors):
+    for population in (users, FactorUsers(**parts)):
         world = World(
             "weighing",
             population,

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from simrec.config import StudyConfig
 from simrec.datasets.columns import split_dataset
 from simrec.datasets.dataset import Dataset
-from simrec.datasets.library import open_dataset
-from simrec.datasets.toy import make_toy
+from simrec.datasets.source import read_dataset
 from simrec.errors import SimrecError
 from simrec.files import fingerprint
 from simrec.interactions import InteractionLog, Part, Split, start_histories
@@ -56,12 +55,12 @@ class Inputs:
     def dataset(self) -> Dataset:
         """The filtered data set."""
         data = self.config.data
-        if data.name == "toy" and data.path is None:
-            dataset = make_toy(seed=data.toy_seed)
-        else:
-            dataset = open_dataset(data.name, data.path)
-        return dataset.filtered(
-            min_item_events=data.min_item_events, min_user_events=data.min_user_events
+        return read_dataset(
+            data.name,
+            data.path,
+            seed=data.toy_seed,
+            min_item_events=data.min_item_events,
+            min_user_events=data.min_user_events,
         )
 
     @cached_property
@@ -105,7 +104,8 @@ class Inputs:
     def world_key(self) -> str:
         """Key of the world and its bounds."""
         world = self.config.world.model_dump(mode="json")
-        world.pop("allow_static")  # permission, not content
+        for permission in ("allow_static", "allow_circular"):
+            world.pop(permission, None)  # no content
         return fingerprint(self.items_key, world, str(self.config.online.slate_size))
 
     def preferences_key(self, seed: int) -> str:

@@ -21,7 +21,7 @@ from simrec.stages.controls import CONTROLS, Setting
 from simrec.stages.inputs import Inputs, luck
 from simrec.stages.policy import learner_spec, load_policy, load_report
 from simrec.stages.teaching import item_table
-from simrec.stages.world import load_bounds, load_world
+from simrec.stages.world import load_bounds, load_world, teacher_of
 
 
 def needs_pretraining(name: str) -> str:
@@ -63,7 +63,7 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
             world=world.name,
             bounds=load_bounds(inputs),
             budget_env_steps=online.env_steps,
-            teacher=report.get("teacher", {}),
+            teacher=teacher_of(inputs, report.get("teacher", {})),
             variant={"learner": config.learner.name, "learns": deployment.learns},
             config=config.model_dump(mode="json"),
             config_hash=inputs.run_key(name, seed),
