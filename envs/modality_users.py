@@ -133,10 +133,10 @@ def fit_modality_users(
     shuffled = generator(seed, "modalities", "held-out").permutation(truth_rows)
     held, kept = shuffled[: len(shuffled) // 10], shuffled[len(shuffled) // 10 :]
     met = {
-        name: _offers(log, rows, truth_rows, like_at, seed, name)
+        name: offers_of(log, rows, truth_rows, like_at, seed, name)
         for name, rows in (("kept", kept), ("held", held), ("all", truth_rows))
     }
-    judging = _offers(log, realism_rows, np.arange(len(log)), like_at, seed, "judging")
+    judging = offers_of(log, realism_rows, np.arange(len(log)), like_at, seed, "judging")
 
     def fitted(offers: Offers) -> Factors:
         return _fit(offers, joint, log.n_users, shrinkage, bias_shrinkage, iterations)
@@ -170,7 +170,7 @@ def whitened(part: NDArray[np.float32], width: int) -> NDArray[np.float64]:
     return np.asarray(left[:, :width][:, real] * np.sqrt(len(part)))
 
 
-def _offers(
+def offers_of(
     log: InteractionLog,
     rows: NDArray[np.int64],
     known: NDArray[np.int64],
@@ -178,6 +178,7 @@ def _offers(
     seed: int,
     purpose: str,
 ) -> Offers:
+    """Return who met what and liked it, with corrected negatives for an implicit log."""
     if log.unit in IMPLICIT:
         rng = generator(seed, "modalities", "negatives", purpose)
         return corrected_offers(log, rows, known, exposure_of(log, known, 0.5), rng=rng)

@@ -16,12 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from simrec.config_items import Count, HiddenConfig, IdsConfig
 from simrec.errors import SimrecError, nearest
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -87,14 +87,16 @@ class ItemsConfig(Section):
     modalities: tuple[str, ...] | None = None  # None takes all there are
     seed: int = 0
     adapter: AdapterConfig = AdapterConfig()
+    hidden: HiddenConfig = HiddenConfig()
+    ids: IdsConfig = IdsConfig()
 
     @model_serializer(mode="wrap")
-    def _without_an_unused_adapter(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the adapter out where there is none, so that no old study gets another key."""
-        content: dict[str, Any] = handler(self)
-        if self.adapter.name is None:
-            content.pop("adapter", None)
-        return content
+    def _without_unused_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts that are off, so that no old study gets another key."""
+        whole: dict[str, Any] = handler(self)
+        chosen = (self.adapter.name, self.hidden.pattern, self.ids.kind)
+        off = {k for k, c in zip(("adapter", "hidden", "ids"), chosen, strict=True) if c is None}
+        return {key: value for key, value in whole.items() if key not in off}
 
 
 class WorldConfig(Section):

@@ -20,7 +20,7 @@ from simrec.envs.world import World
 from simrec.stages.controls import CONTROLS, Setting
 from simrec.stages.inputs import Inputs, luck
 from simrec.stages.policy import learner_spec, load_policy, load_report
-from simrec.stages.teaching import item_table
+from simrec.stages.teaching import agent_table
 from simrec.stages.world import load_bounds, load_world
 
 
@@ -37,7 +37,7 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     began = time.monotonic()
     config = inputs.config
     online = config.online
-    table = item_table(inputs)
+    table = agent_table(inputs)
     world = load_world(inputs)
     venv = SB3VecEnv(RecommendVectorEnv(world, online.n_envs, slate_size=online.slate_size))
     venv.seed(luck(seed, "online"))  # the same users with the same luck under every strategy
