@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from simrec.agents.strategy import Deployment
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.metrics import WINDOWS, window_of
+from simrec.observations import refuse_truth
 
 SAMPLED_SLOTS = 2  # parallel users whose sessions are kept item by item
 
@@ -37,6 +38,7 @@ class Recorder(VecEnvWrapper):
     def __init__(
         self, venv: SB3VecEnv, budget: int, on_steps: Callable[[int], None] | None = None
     ) -> None:
+        refuse_truth(venv.observation_space, "a deployed recommender")
         super().__init__(venv)
         self.base = venv
         self.budget = budget
