@@ -28,6 +28,7 @@ COLUMNS = (
 )
 
 SIDE = (  # what runs note beside the columns; absent where a run could not tell
+    Column("greedy_end", "greedy at the end", 3),
     Column("regret", "regret (clicks)", 0),
     Column("lost_before_step_5", "lost before step 5", 3),
     Column("worst_decile_clicks", "worst decile (clicks)", 2),

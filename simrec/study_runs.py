@@ -10,7 +10,14 @@ from simrec.errors import SimrecError
 from simrec.records import Run, RunRecord, find_runs, read_run
 
 # Settings that may differ between runs one compares: they say what to do, not how.
-HARMLESS = ("seeds", "online.strategies", "online.controls", "data.path", "world.allow_static")
+HARMLESS = (
+    "seeds",
+    "online.strategies",
+    "online.controls",
+    "online.snapshot_sessions",
+    "data.path",
+    "world.allow_static",
+)
 
 
 def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
