@@ -16,7 +16,7 @@ from simrec.measures import MEASURES, run_measures, scored_sessions
 from simrec.randomness import generator
 from simrec.records import Run, RunRecord, plain
 from simrec.statistics import Interval, interval, paired_interval, t_interval
-from simrec.study_runs import load_runs
+from simrec.study_runs import load_runs, load_studies
 
 BASES = ("scratch", "ft")  # every other strategy is compared with these, where they were run
 
@@ -63,14 +63,34 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form; a number that cannot be told is null."""
-        content = {
+        content: dict[str, Any] = {
             "study": self.study,
             "world": self.world,
             "seeds": list(self.seeds),
             "bounds": self.bounds,
             "strategies": {name: s.as_dict() for name, s in self.strategies.items()},
         }
+        for name, found in self.side_measures().items():
+            content["strategies"][name]["side"] = _plain(found)
         return dict(plain(content))
+
+    def side_measures(self) -> dict[str, dict[str, Interval]]:
+        """Return what runs noted beside the measures: strategy -> measure -> mean over seeds.
+
+        Which there are depends on the world and the strategy; none where runs noted nothing.
+        """
+        noted: dict[str, dict[str, list[float]]] = {}
+        for record in self.records:
+            for measure, value in record.notes.get("measures", {}).items():
+                noted.setdefault(record.strategy, {}).setdefault(measure, []).append(value)
+        return {
+            name: {
+                measure: interval(values, rng=generator(0, "compare", name, measure))
+                for measure, values in noted[name].items()
+            }
+            for name in self.strategies
+            if name in noted
+        }
 
     def runs_of(self, strategy: str) -> list[Run]:
         """Return the runs of one strategy, in the order of their seeds."""
@@ -79,9 +99,13 @@ class Comparison:
 
 
 def _named(values: dict[str, Interval]) -> dict[str, Any]:
-    content = {measure: found.as_dict() for measure, found in values.items()}
+    content = _plain(values)
     content["distinct_items"] = content["distinct_late"]  # the headline number is the end state's
     return content
+
+
+def _plain(values: dict[str, Interval]) -> dict[str, Any]:
+    return {measure: found.as_dict() for measure, found in values.items()}
 
 
 def session_scores(run: Run) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -104,7 +128,19 @@ def compare(paths: Path | Iterable[Path]) -> Comparison:
     Raises:
         SimrecError: As `load_runs`.
     """
-    runs = load_runs(paths)
+    return _compare(load_runs(paths))
+
+
+def compare_studies(paths: Path | Iterable[Path]) -> list[Comparison]:
+    """Compare the strategies of each study under the given folders.
+
+    Raises:
+        SimrecError: As `load_studies`.
+    """
+    return [_compare(runs) for runs in load_studies(paths)]
+
+
+def _compare(runs: Sequence[Run]) -> Comparison:
     return compare_measured([(run.record, measures(run)) for run in runs], runs)
 
 
