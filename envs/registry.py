@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 
-from simrec.envs.load import WorldSpec, load
+from simrec.envs.load import WorldSpec, load, load_parts
+from simrec.envs.observability import (
+    FullRecommendEnv,
+    FullRecommendVectorEnv,
+    check_observability,
+)
 from simrec.envs.single import RecommendEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
@@ -120,6 +127,7 @@ def make_single(
     render_mode: str | None = None,
     signals: bool = False,
     masks: bool = False,
+    observability: str = "partial",
     behaviour: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> RecommendEnv:
@@ -131,17 +139,24 @@ def make_single(
         render_mode: None, "ansi" or "rgb_array".
         signals: Put `watch`, `like` and `skip` into the info.
         masks: Put `action_mask` into the info.
-        behaviour: What `World.changed` takes: fields of Rules, a schedule, retention.
+        observability: "partial"; "full" adds the user's true state to the observation, for research
+            on what partial observability costs (see `simrec.envs.observability`).
+        behaviour: What `World.changed` takes: fields of Rules, a schedule, retention, creators,
+            friends.
         **spec: Fields of WorldSpec.
     """
-    loaded = load(_spec(spec), home())
-    return RecommendEnv(
+    check_observability(observability)
+    full_spec = _spec(spec)
+    loaded = load(full_spec, home())
+    make = RecommendEnv if observability == "partial" else FullRecommendEnv
+    return make(
         loaded.world.changed(**behaviour) if behaviour else loaded.world,
         slate_size=slate_size,
         slot=slot,
         render_mode=render_mode,
         table=loaded.table,
         titles=loaded.titles,
+        covers=_covers(full_spec, home()) if render_mode == "rgb_array" else None,
         signals=signals,
         masks=masks,
     )
@@ -153,6 +168,7 @@ def make_vector(
     slate_size: int = 1,
     signals: bool = False,
     masks: bool = False,
+    observability: str = "partial",
     behaviour: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> RecommendVectorEnv:
@@ -163,11 +179,16 @@ def make_vector(
         slate_size: Items shown in a step, k.
         signals: Put `watch`, `like` and `skip` into the info.
         masks: Put `action_mask` into the info.
-        behaviour: What `World.changed` takes: fields of Rules, a schedule, retention.
+        observability: "partial"; "full" adds the user's true state to the observation, for research
+            on what partial observability costs (see `simrec.envs.observability`).
+        behaviour: What `World.changed` takes: fields of Rules, a schedule, retention, creators,
+            friends.
         **spec: Fields of WorldSpec.
     """
+    check_observability(observability)
     loaded = load(_spec(spec), home())
-    return RecommendVectorEnv(
+    make = RecommendVectorEnv if observability == "partial" else FullRecommendVectorEnv
+    return make(
         loaded.world.changed(**behaviour) if behaviour else loaded.world,
         num_envs,
         slate_size=slate_size,
@@ -205,6 +226,15 @@ def register(id: str, *, dataset: str, **spec: Any) -> None:
         vector_entry_point=f"{__name__}:make_vector",
         kwargs=kwargs,
     )
+
+
+@lru_cache(maxsize=2)
+def _covers(spec: WorldSpec, data_home: Path) -> tuple[bytes | None, ...]:
+    """Return the pictures (I,) of a world's items; `data_home` is part of the cache's key.
+
+    They are read only where frames are drawn: a loaded world does not keep them.
+    """
+    return load_parts(spec).dataset.catalogue.images
 
 
 def _spec(given: dict[str, Any]) -> WorldSpec:

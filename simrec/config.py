@@ -212,6 +212,7 @@ class OnlineConfig(Section):
     env_steps: Count = 180_000
     n_envs: Count = 64
     slate_size: Count = 1
+    snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
     strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
     controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
 
