@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from simrec.envs.bounds import MOST_STATIC, Bound, static_share, world_bounds
+from simrec.envs.bounds import MOST_STATIC, Bound, oracle_note, static_share, world_bounds
 from simrec.envs.build import fit_settings
 from simrec.envs.debias import DebiasGain, debias_gain
 from simrec.envs.horizon import Planning, planning_gains, planning_verdict
@@ -47,6 +47,7 @@ class MeasuredWorld:
     static_share: float
     planning: tuple[Planning, ...]
     verdict: str  # whether planning pays
+    oracle: str  # how the oracle was computed
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers and the verdict."""
@@ -147,7 +148,8 @@ def measured(spec: WorldSpec, *, seed: int, sessions: int) -> MeasuredWorld:
     )
     gains = tuple(planning_gains(loaded.world, seed=seed, sessions=max(sessions // 4, 2)))
     verdict = planning_verdict(gains, loaded.world)
-    return MeasuredWorld(spec.dataset, bounds, static_share(bounds), gains, verdict)
+    note = oracle_note(loaded.world)
+    return MeasuredWorld(spec.dataset, bounds, static_share(bounds), gains, verdict, note)
 
 
 def bounds_lines(found: MeasuredWorld) -> list[str]:
@@ -157,6 +159,7 @@ def bounds_lines(found: MeasuredWorld) -> list[str]:
         lines.append(
             f"  {name:8}{bound['clicks']:7.2f} ({bound['clicks_se']:.2f}) {bound['length']:6.1f}"
         )
+    lines.append(found.oracle)
     held = "" if found.static_share <= MOST_STATIC else f", more than the {MOST_STATIC:.0%} allowed"
     lines.append(f"one list for everybody has {found.static_share:.0%} of the gain{held}")
     lines += [f"  {gain.sentence()}" for gain in found.planning]

@@ -106,11 +106,15 @@ class LLMUser:
     ) -> None:
         """Change nothing: the model is told the start history only."""
 
+    def recalled(self, user: int, item: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the past (n,) the model is told of when it judges an item: here all of it."""
+        return self._history[user], self._liked[user]
+
     def question(self, user: int, item: int) -> str:
         """Return what the model is asked about one user and one item."""
         seen = [
             (self._catalogue.titles[i], liked > 0)
-            for i, liked in zip(self._history[user], self._liked[user], strict=True)
+            for i, liked in zip(*self.recalled(user, item), strict=True)
             if i >= 0
         ]
         good = "; ".join(title for title, liked in seen if liked) or "nothing known"

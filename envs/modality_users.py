@@ -153,13 +153,8 @@ def fit_modality_users(
     check_parts(log, truth_rows, realism_rows, joint.astype(np.float32))
 
     def offers(rows: NDArray[np.int64], purpose: str) -> Offers:
-        if implicit:
-            rng = generator(seed, "modalities", "negatives", purpose)
-            known = everything if purpose == "judging" else truth_rows
-            return corrected_offers(log, rows, known, exposure_of(log, known, POWER), rng=rng)
-        user, item = log.user[rows].astype(np.int64), log.item[rows].astype(np.int64)
-        weight = None if propensity is None else inverse_weights(propensity[rows])
-        return Offers(user, item, np.asarray(log.feedback[rows] >= like_at), weight=weight)
+        known = everything if purpose == "judging" else truth_rows
+        return offers_of(log, rows, known, like_at, seed, purpose, propensity)
 
     def fitted(met: Offers, vectors: NDArray[np.float64], penalty: float) -> Factors:
         return _fit(met, vectors, log.n_users, penalty, bias_shrinkage, iterations)
@@ -208,6 +203,34 @@ def whitened(part: NDArray[np.float32], width: int) -> NDArray[np.float64]:
     left, size, _ = np.linalg.svd(centred, full_matrices=False)
     real = size[:width] > 1e-6 * max(float(size[0]), 1e-12)
     return np.asarray(left[:, :width][:, real] * np.sqrt(len(part)))
+
+
+def offers_of(
+    log: InteractionLog,
+    rows: NDArray[np.int64],
+    known: NDArray[np.int64],
+    like_at: float,
+    seed: int,
+    purpose: str,
+    propensity: NDArray[np.float64] | None = None,
+) -> Offers:
+    """Return who met what and liked it, with corrected negatives for an implicit log.
+
+    Args:
+        log: The whole log.
+        rows: (n,) the events.
+        known: (m,) the events that say how often items are met, where the log is implicit.
+        like_at: Feedback of at least this much counts as a like.
+        seed: Draws the negatives.
+        purpose: Names their luck.
+        propensity: Chances of the log's events to be in it, which weigh explicit events.
+    """
+    if log.unit in IMPLICIT:
+        rng = generator(seed, "modalities", "negatives", purpose)
+        return corrected_offers(log, rows, known, exposure_of(log, known, POWER), rng=rng)
+    user, item = log.user[rows].astype(np.int64), log.item[rows].astype(np.int64)
+    weight = None if propensity is None else inverse_weights(propensity[rows])
+    return Offers(user, item, np.asarray(log.feedback[rows] >= like_at), weight=weight)
 
 
 def _fit(

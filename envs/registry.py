@@ -7,6 +7,11 @@ from typing import Any
 import gymnasium
 
 from simrec.envs.load import load
+from simrec.envs.observability import (
+    FullRecommendEnv,
+    FullRecommendVectorEnv,
+    check_observability,
+)
 from simrec.envs.single import RecommendEnv
 from simrec.envs.spec import CHOSEN, SCALES, WorldSpec, make_spec
 from simrec.envs.vector import RecommendVectorEnv
@@ -125,6 +130,7 @@ def make_single(
     render_mode: str | None = None,
     signals: bool = False,
     masks: bool = False,
+    observability: str = "partial",
     behaviour: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> RecommendEnv:
@@ -136,17 +142,22 @@ def make_single(
         render_mode: None, "ansi" or "rgb_array".
         signals: Put `watch`, `like` and `skip` into the info.
         masks: Put `action_mask` into the info.
+        observability: "partial"; "full" adds the user's true state to the observation, for research
+            on what partial observability costs (see `simrec.envs.observability`).
         behaviour: What `World.changed` takes, for parts that are objects; the rest has fields.
         **spec: Fields of WorldSpec; retention, shifts and churn also as mappings of their fields.
     """
+    check_observability(observability)
     loaded = load(make_spec(spec), home())
-    return RecommendEnv(
+    make = RecommendEnv if observability == "partial" else FullRecommendEnv
+    return make(
         loaded.world.changed(**behaviour) if behaviour else loaded.world,
         slate_size=slate_size,
         slot=slot,
         render_mode=render_mode,
         table=loaded.table,
         titles=loaded.titles,
+        covers=loaded.catalogue.images if render_mode == "rgb_array" else None,
         signals=signals,
         masks=masks,
     )
@@ -158,6 +169,7 @@ def make_vector(
     slate_size: int = 1,
     signals: bool = False,
     masks: bool = False,
+    observability: str = "partial",
     behaviour: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> RecommendVectorEnv:
@@ -168,11 +180,15 @@ def make_vector(
         slate_size: Items shown in a step, k.
         signals: Put `watch`, `like` and `skip` into the info.
         masks: Put `action_mask` into the info.
+        observability: "partial"; "full" adds the user's true state to the observation, for research
+            on what partial observability costs (see `simrec.envs.observability`).
         behaviour: What `World.changed` takes, for parts that are objects; the rest has fields.
         **spec: Fields of WorldSpec; retention, shifts and churn also as mappings of their fields.
     """
+    check_observability(observability)
     loaded = load(make_spec(spec), home())
-    return RecommendVectorEnv(
+    make = RecommendVectorEnv if observability == "partial" else FullRecommendVectorEnv
+    return make(
         loaded.world.changed(**behaviour) if behaviour else loaded.world,
         num_envs,
         slate_size=slate_size,

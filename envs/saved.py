@@ -37,6 +37,12 @@ def save_world(world: "World", folder: Path) -> None:
             f"world '{world.name}' cannot be saved: its users are {kind}; expected one of "
             f"{', '.join(KINDS)}, so build such a world anew from its parts"
         )
+    for process in ("creators", "friends"):
+        if getattr(world, process) is not None:
+            raise SimrecError(
+                f"world '{world.name}' cannot be saved with its {process}; save it without them "
+                f"and give them again with World.changed({process}=...)"
+            )
     users: Any = world.users
     own = {field.name: getattr(users, field.name) for field in fields(users)}
     arrays = {name: getattr(world, name) for name in ARRAYS}

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.datasets.dataset import Dataset
+from simrec.envs.creators import Creators
 from simrec.envs.fit import fit_population
 from simrec.envs.fitting import Fitted
+from simrec.envs.friends import Friends, friend_graph
 from simrec.envs.implicit import fit_clicks
 from simrec.envs.realism import FitReport
 from simrec.envs.retention import Retention
@@ -18,7 +20,7 @@ from simrec.envs.rules import Rules as Rules
 from simrec.envs.saved import ARRAYS, read_world, save_world
 from simrec.envs.schedule import Schedule
 from simrec.envs.topics import attribute_topics, cluster_topics
-from simrec.envs.users import UserModel
+from simrec.envs.users import UserModel, has_plain_factors
 from simrec.errors import SimrecError, nearest
 from simrec.files import fingerprint
 from simrec.interactions import IMPLICIT, InteractionLog, Part, Split, start_histories
@@ -43,6 +45,8 @@ class World:
     rules: Rules = field(default_factory=Rules)
     schedule: Schedule = field(default_factory=Schedule)  # what changes on a date
     retention: Retention | None = None  # when users come back; None = a new user each time
+    creators: Creators | None = None  # who answer to exposure; not saved
+    friends: Friends | None = None  # who influence each other; not saved
 
     def __post_init__(self) -> None:
         """Check that the parts agree."""
@@ -67,6 +71,18 @@ class World:
                     f"expected row numbers from {low} to {end - 1}"
                 )
         self.schedule.check(n_items, self.topics.shape[1])
+        if self.creators is not None and self.creators.owner.shape != (n_items,):
+            raise SimrecError(
+                f"world '{self.name}' has creators of {self.creators.owner.shape} items; expected "
+                f"({n_items},), one an item"
+            )
+        if self.friends is not None:
+            if not has_plain_factors(self.users):
+                raise SimrecError(
+                    f"world '{self.name}' has friends, but {type(self.users).__name__} have no "
+                    "taste vectors; expected FactorUsers"
+                )
+            friend_graph(self.friends.pairs, n_users)
         if not len(self.arrivals):
             raise SimrecError(
                 f"world '{self.name}' has no arrivals; expected at least one user row"
@@ -95,19 +111,26 @@ class World:
             parts.append(self.schedule.described())
         if self.retention is not None:
             parts.append(asdict(self.retention))
+        for process in (self.creators, self.friends):
+            if process is not None:
+                parts.append({type(process).__name__: process.described()})
         return fingerprint(*parts)
 
     def changed(
         self,
         schedule: Schedule | None = None,
         retention: Retention | None = None,
+        creators: Creators | None = None,
+        friends: Friends | None = None,
         **rules: Any,
     ) -> "World":
-        """Return the same world with other rules, a schedule, or users who come back.
+        """Return the same world with other rules, a schedule, users who come back, and so on.
 
         Args:
             schedule: What changes on a date; None keeps what there is.
             retention: When users come back; None keeps what there is.
+            creators: Who answer to exposure; None keeps what there is.
+            friends: Who influence each other; None keeps what there is.
             **rules: Fields of Rules.
 
         Raises:
@@ -122,6 +145,8 @@ class World:
             rules=replace(self.rules, **rules),
             schedule=self.schedule if schedule is None else schedule,
             retention=self.retention if retention is None else retention,
+            creators=self.creators if creators is None else creators,
+            friends=self.friends if friends is None else friends,
         )
 
     def save(self, folder: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from simrec.config_items import HiddenConfig, IdsConfig
 from simrec.config_world import WorldConfig
 from simrec.errors import SimrecError, nearest
 from simrec.settings import Count, NotNegative, Positive, Section, Share
@@ -76,14 +77,16 @@ class ItemsConfig(Section):
     modalities: tuple[str, ...] | None = None  # None takes all there are
     seed: int = 0
     adapter: AdapterConfig = AdapterConfig()
+    hidden: HiddenConfig = HiddenConfig()
+    ids: IdsConfig = IdsConfig()
 
     @model_serializer(mode="wrap")
-    def _without_an_unused_adapter(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the adapter out where there is none, so that no old study gets another key."""
-        content: dict[str, Any] = handler(self)
-        if self.adapter.name is None:
-            content.pop("adapter", None)
-        return content
+    def _without_unused_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts that are off, so that no old study gets another key."""
+        whole: dict[str, Any] = handler(self)
+        chosen = (self.adapter.name, self.hidden.pattern, self.ids.kind)
+        off = {k for k, c in zip(("adapter", "hidden", "ids"), chosen, strict=True) if c is None}
+        return {key: value for key, value in whole.items() if key not in off}
 
 
 class TeacherConfig(Section):
@@ -181,6 +184,7 @@ class OnlineConfig(Section):
     env_steps: Count = 180_000
     n_envs: Count = 64
     slate_size: Count = 1
+    snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
     strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
     controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
 

@@ -72,7 +72,7 @@ def test_absent_data_is_named_with_the_command_that_brings_it(data_home):
 def test_real_worlds_keep_the_contract_and_leave_room(shared_data, data_home, id):
     name = WORLDS[id].dataset
     import_dataset("tidy", shared_data / FOLDERS[name], name)
-    assert len(check_world(id)) == 8
+    assert len(check_world(id)) == 11
     world, table = load_world(id)
     fit = fitted(WORLDS[id]).fit
     simpler = max(fit["bias"]["auc"], fit["item_mean"]["auc"], fit["popularity_auc"])
@@ -84,7 +84,7 @@ def test_real_worlds_keep_the_contract_and_leave_room(shared_data, data_home, id
 
 
 def test_every_check_passes_on_the_toy_and_a_broken_world_is_named(data_home):
-    assert len(check_world("simrec/Toy-v0")) == 8
+    assert len(check_world("simrec/Toy-v0")) == 11
     gymnasium.register("simrec/Broken-v0", entry_point=lambda **_: gymnasium.make("CartPole-v1"))
     with pytest.raises(
         SimrecError, match=r"^simrec/Broken-v0 failed '[^']*(?:'s[^']*)?': .*; expected to pass$"
@@ -99,7 +99,7 @@ def test_the_commands_list_check_and_describe_what_is_there(data_home):
     assert "simrec/Toy-v0" in listed and listed.count("absent") == 5
     checked = run(app, ["env", "check", "--all"])
     assert checked.exit_code == 0
-    assert "simrec/Toy-v0: passed 8 checks" in checked.stdout
+    assert "simrec/Toy-v0: passed 11 checks" in checked.stdout
     assert "absent data, not checked: simrec/MovieLens-v0, simrec/Coat-v0" in checked.stdout
     told = run(app, ["fit", "toy"]).stdout
     assert "fitted users rank held-out likes better than every simpler predictor" in told

@@ -14,10 +14,10 @@ from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
 
 
-def planted(n_users=200, n_items=300, events=150):
+def planted(n_users=200, n_items=300, events=150, lean=(1.0, 1.0)):
     rng = np.random.default_rng(0)
     parts = {name: rng.normal(size=(n_items, 3)).astype(np.float32) for name in ("text", "image")}
-    weights = rng.dirichlet((1.0, 1.0), n_users)  # (U, M)
+    weights = rng.dirichlet(lean, n_users)  # (U, M)
     tastes = rng.normal(size=(2, n_users, 3))
     tastes *= 4.0 / np.linalg.norm(tastes, axis=2, keepdims=True)
     logits = rng.normal(0, 0.5, n_items) + sum(
@@ -53,6 +53,32 @@ def test_planted_weights_and_tastes_are_recovered(found):
     own = np.log(1 / (1 / users.affinity_of_all(users.begin(np.arange(200))) - 1))
     assert np.corrcoef(own.ravel(), logits.ravel())[0, 1] > 0.9
     assert report.model.auc > max(0.8, report.bias.auc, report.item_mean.auc)
+
+
+def test_hiding_a_modality_loses_the_share_of_the_taste_that_was_planted_in_it():
+    log, parts, _, logits, fit_rows, judge_rows = planted(lean=(6.0, 3.0))
+    users = fit_modality_users(log, fit_rows, judge_rows, parts, like_at=4.0, seed=0).users
+    # the truth is linear in the parts, so that least squares takes it apart without an error
+    personal = logits - logits.mean(axis=0)
+    joint = np.hstack(list(parts.values())).astype(float)
+    slopes = np.linalg.lstsq(joint, personal.T, rcond=None)[0]
+    truth = [joint[:, :3] @ slopes[:3], joint[:, 3:] @ slopes[3:]]
+    shares = np.array([part.var() for part in truth])
+    shares /= shares.sum()
+    assert shares[0] > 0.65  # text was planted to matter more
+    own = [
+        e @ (w[:, None] * p).T
+        for e, w, p in zip(users.embeddings, users.weights.T, users.tastes, strict=True)
+    ]
+    own = [part - part.mean(axis=1, keepdims=True) for part in own]
+
+    def explained(part):
+        return np.corrcoef(part.ravel(), personal.T.ravel())[0, 1] ** 2
+
+    full = explained(own[0] + own[1])
+    assert full > 0.8
+    for seen, share in zip(own, shares, strict=True):  # what is left when the other is hidden
+        assert explained(seen) / full == pytest.approx(share, abs=0.08)
 
 
 def test_weights_lie_on_the_simplex_and_the_formula_is_the_affinity(found):

@@ -34,6 +34,17 @@ def read_stage(path: Path) -> dict[str, Any]:
     return content
 
 
+def _store_key(folder: Path) -> str:
+    """Return the hash of a feature store's content and items, wherever it lies."""
+    if not (folder / "meta.json").is_file():
+        raise SimrecError(
+            f"there is no feature store in {folder}; expected one written by `simrec items "
+            f"encode`; encode the modality first"
+        )
+    meta = read_stage(folder / "meta.json")
+    return fingerprint(meta["ids"], meta["files"])
+
+
 def luck(seed: int, purpose: str) -> int:
     """Return a seed below 2^31 for one purpose of a study's seed."""
     return int(generator(seed, "study", purpose).integers(2**31))
@@ -98,7 +109,20 @@ class Inputs:
         config = self.config
         parts = config.model_dump(mode="json", include={"split", "items", "data"})
         parts["data"].pop("path")  # the content counts, not where it lies
+        for apart in ("hidden", "ids"):  # the table is the truth; what an agent sees is keyed below
+            parts["items"].pop(apart, None)
+        adapter = parts["items"].get("adapter", {})
+        if adapter.get("stores"):
+            adapter["stores"] = {m: _store_key(s) for m, s in config.items.adapter.stores.items()}
         return fingerprint(str(PROTOCOL), self.dataset.fingerprint, parts)
+
+    @cached_property
+    def agent_items_key(self) -> str:
+        """Key of the item table that agents see; that of the true one where nothing is hidden."""
+        hidden = self.config.items.hidden
+        if hidden.pattern is None:
+            return self.items_key
+        return fingerprint(self.items_key, hidden.model_dump(mode="json"))
 
     @cached_property
     def world_key(self) -> str:
@@ -110,7 +134,8 @@ class Inputs:
 
     def preferences_key(self, seed: int) -> str:
         """Key of a seed's preferences."""
-        return fingerprint(self.items_key, self.config.teacher.model_dump(mode="json"), str(seed))
+        teacher = self.config.teacher.model_dump(mode="json")
+        return fingerprint(self.agent_items_key, teacher, str(seed))
 
     def policy_key(self, seed: int, shuffled: bool) -> str:
         """Key of a seed's pretrained policy and learned reward."""
