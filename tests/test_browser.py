@@ -62,6 +62,8 @@ PAGES = {
     "Runs": "Runs",
 }
 
+CURRENT = "[data-stale='false']"  # not a last run's element that is about to go
+
 
 @pytest.mark.timeout(900)
 def test_the_walk(address: str, page: Any, pictures: Path) -> None:
@@ -99,7 +101,7 @@ def _compare_and_take_home(page: Any, pictures: Path) -> None:
     page.get_by_role("radio", name="early window").click()
     page.wait_for_url("**zoom=early+window**")
     with page.expect_download() as caught:  # the key is of the early window's chart only
-        page.locator(".st-key-csv-curves-reward-early button").click()
+        page.locator(f".st-key-csv-curves-reward-early{CURRENT} button").click()
     data = pd.read_csv(caught.value.path())
     assert set(data["strategy"]) == {"scratch", "frozen", "ft", "ap"}
     assert data["env_step"].max() <= 400  # 5 % of 8,000
@@ -111,7 +113,7 @@ def _compare_and_take_home(page: Any, pictures: Path) -> None:
 
 def _picture(page: Any, kind: str, button: str, start: bytes) -> None:
     """Save the chart; its button says of which kind the picture is going to be."""
-    chart = page.locator(".st-key-chart-curves-reward-early")
+    chart = page.locator(f".st-key-chart-curves-reward-early{CURRENT}")
     chart.locator(".main-svg").first.wait_for()
     chart.hover()
     with page.expect_download() as caught:
