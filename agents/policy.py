@@ -17,6 +17,7 @@ from simrec.agents.history import Observation, seen_mask
 from simrec.agents.scorer import ItemScorer
 from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
+from simrec.observations import refuse_truth
 
 PRIOR_FLOOR = -30.0  # nats; keeps items the prior rules out reachable (design notes: max(., -30))
 
@@ -73,6 +74,7 @@ class ItemPolicy(BasePolicy):
         use_sde: bool = False,
     ) -> None:
         super().__init__(observation_space, action_space)
+        refuse_truth(observation_space, "a policy")
         assert not use_sde, "state-dependent exploration is for continuous actions"
         self.arguments: dict[str, Any] = {
             "item_vectors": item_vectors,

@@ -115,6 +115,8 @@ class SlateQ:
     batch_size: int = 768
     polyak: float = 0.98
 
+    num_timesteps = 0  # of earlier calls of `learn`: it always starts anew
+
     def __init__(
         self,
         env: VecEnv,
@@ -186,8 +188,11 @@ class SlateQ:
                 )
         return (shown[:, 0] if self.slate_size == 1 else shown), state
 
-    def learn(self, env_steps: int, callback: Any = None, log_interval: Any = None) -> None:
-        """Serve users for `env_steps` steps, learning from the replay as it fills."""
+    def learn(self, env_steps: int, **unused: Any) -> None:
+        """Serve users for `env_steps` steps, learning from the replay as it fills.
+
+        What else SB3's learners take is accepted and not used: there is nothing to log.
+        """
         n_envs = self.env.num_envs
         replay = HistoryReplay(
             400_000,

@@ -1,13 +1,11 @@
 """Studies as files: one YAML with only what differs from the defaults, every key checked."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -16,24 +14,16 @@ from pydantic import (
     model_validator,
 )
 
+from simrec.config_items import HiddenConfig, IdsConfig
+from simrec.config_world import WorldConfig
 from simrec.errors import SimrecError, nearest
-
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
+from simrec.settings import Count, NotNegative, Positive, Section, Share
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("every seed can be listed once only, remove the others")
     return seeds
-
-
-class Section(BaseModel):
-    """A part of a study file; unknown keys are errors and values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -87,32 +77,16 @@ class ItemsConfig(Section):
     modalities: tuple[str, ...] | None = None  # None takes all there are
     seed: int = 0
     adapter: AdapterConfig = AdapterConfig()
+    hidden: HiddenConfig = HiddenConfig()
+    ids: IdsConfig = IdsConfig()
 
     @model_serializer(mode="wrap")
-    def _without_an_unused_adapter(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the adapter out where there is none, so that no old study gets another key."""
-        content: dict[str, Any] = handler(self)
-        if self.adapter.name is None:
-            content.pop("adapter", None)
-        return content
-
-
-class WorldConfig(Section):
-    """How users are fitted and behave; see `simrec.envs`."""
-
-    topics: str | None = None  # attribute whose overlap bores; None clusters the item vectors
-    rank: Count = 12
-    seed: int = 0
-    user_scale: NotNegative = 1.0  # 1 is calibrated; other values are a choice and are shown
-    item_scale: NotNegative = 1.0
-    interaction_scale: NotNegative = 1.0
-    intercept_shift: float = 0.0  # logits added for every user and item
-    horizon: Count = 20
-    patience: Count = 4
-    boredom: NotNegative = 0.6
-    window: Count = 5
-    allow_static: bool = False
-    bounds_sessions: Count = 2048
+    def _without_unused_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts that are off, so that no old study gets another key."""
+        whole: dict[str, Any] = handler(self)
+        chosen = (self.adapter.name, self.hidden.pattern, self.ids.kind)
+        off = {k for k, c in zip(("adapter", "hidden", "ids"), chosen, strict=True) if c is None}
+        return {key: value for key, value in whole.items() if key not in off}
 
 
 class TeacherConfig(Section):
@@ -216,6 +190,7 @@ class OnlineConfig(Section):
     env_steps: Count = 180_000
     n_envs: Count = 64
     slate_size: Count = 1
+    snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
     strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
     controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
 
@@ -268,20 +243,40 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
         raise SimrecError(_sentence(path, error)) from error
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def key_and_value(override: str) -> tuple[str, Any]:
+    """Return the key and the value of a "KEY=VALUE"; the value is read as YAML.
+
+    Raises:
+        SimrecError: It has no key, no sign, or no valid value.
+    """
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise SimrecError(f"--set got '{override}'; expected KEY=VALUE such as data.path=my/data")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, value = key_and_value(override)
     *parents, last = key.split(".")
     section = content
     for parent in parents:
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
             raise SimrecError(f"--set {key}: '{parent}' is a value, not a section of the study")
-    try:
-        section[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
+    section[last] = value
+
+
+def _section_at(section: Any, part: str | int) -> Any:
+    """Return the class of a part of a section: its own, or that of an optional or listed one."""
+    if isinstance(part, int):
+        return section  # a place in a list of sections
+    found: list[Any] = [section.model_fields[part].annotation]
+    while not (isinstance(found[0], type) and issubclass(found[0], Section)):
+        found = [*get_args(found.pop(0)), *found]
+    return found[0]
 
 
 def _sentence(path: Path, error: ValidationError) -> str:
@@ -291,7 +286,7 @@ def _sentence(path: Path, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         section: Any = StudyConfig
         for part in first["loc"][:-1]:
-            section = section.model_fields[str(part)].annotation
+            section = _section_at(section, part)
         hint = nearest(str(first["loc"][-1]), section.model_fields)
         return f"{path}: unknown key '{place}'; {hint}"
     if first["type"] == "missing":

@@ -88,3 +88,39 @@ def heads_command(
     if json_path is not None:
         write_json(json_path, found)
         typer.echo(f"wrote {json_path}")
+
+
+@bench_app.command("items")
+def items_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Measure what item vectors cost: TPME with seconds, weights and bytes beside it."""
+    from simrec.files import write_json
+    from simrec.items.bench import bench_items
+
+    values = bench_items(quick=quick, say=lambda line: typer.echo(line, err=True))
+    if str(json_path) == "-":
+        typer.echo(json.dumps(values, indent=2))
+        return
+    for group in ("adapters", "routes"):
+        typer.echo(f"{group}: TPME {tuple(values['alpha'])}, relative to the others, lower is less")
+        for name, row in values[group].items():
+            typer.echo(
+                f"  {name:<12}{row['tpme']:6.3f}  {row['seconds']:8.3f} s an epoch  "
+                f"{row['parameters']:>10,} weights  {row['bytes'] / 2**20:7.1f} MiB more memory"
+            )
+    for group, key in (("depth", "depth"), ("kept", "kept")):
+        typer.echo(f"one step by {'depth of the encoder' if key == 'depth' else 'layers kept'}:")
+        for row in values[group]:
+            typer.echo(
+                f"  {row.get('route', 'cached'):<8}{row[key]:>3}  {row['seconds'] * 1e3:8.2f} ms  "
+                f"{row['flops'] / 1e6:10.1f} Mflop  {row['saved_bytes'] / 2**20:7.2f} MiB kept for "
+                f"the backward pass  {row['encoder_gradients']:,} encoder gradients"
+            )
+    typer.echo(values["papers"])
+    if json_path is not None:
+        write_json(json_path, values)
+        typer.echo(f"wrote {json_path}")

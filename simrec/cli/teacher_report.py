@@ -28,7 +28,7 @@ from simrec.llm.report_text import Prices, meaning, measures_lines
 from simrec.metrics import expected_calibration_error
 from simrec.stages.inputs import Inputs
 from simrec.stages.teaching import (
-    item_table,
+    agent_table,
     preferences,
     preferences_path,
     teacher_measures,
@@ -82,7 +82,7 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
             f"the teacher of study '{config.study}' was not asked for seed {seed} yet; run "
             f"'simrec prefer' with the same study and settings first"
         )
-    table = item_table(inputs)
+    table = agent_table(inputs)
     answers = preferences(inputs, seed, table, lambda line: None)
     people = inputs.dataset.log.select(inputs.split.part == Part.REALISM)
     own = both_judged(answers, people)

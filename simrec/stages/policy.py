@@ -26,7 +26,7 @@ from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs, luck, read_stage
 from simrec.stages.teaching import (
     Say,
-    item_table,
+    agent_table,
     preferences,
     shuffled,
     teacher_measures,
@@ -91,7 +91,7 @@ def pretrain_policy(
     """Elicit preferences, fit r_psi, pretrain pi_0 in the imagined world and write all three."""
     files = policy_files(inputs, seed, is_shuffled)
     config = inputs.config
-    table = item_table(inputs)
+    table = agent_table(inputs)
     answers = preferences(inputs, seed, table, say)
     labels = shuffled(answers, seed) if is_shuffled else answers
     reward, report = fit_reward(
