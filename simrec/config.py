@@ -162,10 +162,16 @@ class LearnerConfig(Section):
     """The learner that pretraining and every strategy use."""
 
     name: Literal["kac", "a2c"] = "kac"
+    policy: Literal["flat", "two-level"] = "flat"  # two-level: for large catalogues, with a2c
     width: Count = 32
     free_vectors: bool = True  # False: no parameter grows with the catalogue
     free_decay: NotNegative = 1.0
     settings: dict[str, Any] = {}  # further arguments of KAC or ItemA2C
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the flat policy, so that no old study gets another key."""
+        return {k: v for k, v in handler(self).items() if (k, v) != ("policy", "flat")}
 
 
 class PretrainConfig(Section):

@@ -26,6 +26,7 @@ from simrec.stages.inputs import luck
 
 if TYPE_CHECKING:
     from simrec.agents.policy import ItemPolicy
+    from simrec.agents.two_level import TwoLevelPolicy
 
 POLICIES = ("pretrained", "learned reward", "popular", "random", "oracle")
 _LEARNT = " after the run"  # a strategy's policy as deployment left it, by the strategy's name
@@ -235,13 +236,15 @@ def _pretrained(path: Path, table: ItemTable) -> "ItemPolicy":
     return policy
 
 
-def _saved(path: Path, table: ItemTable) -> "ItemPolicy":
+def _saved(path: Path, table: ItemTable) -> "ItemPolicy | TwoLevelPolicy":
     from simrec.agents.saved import load_policy
 
     return load_policy(path, table).policy
 
 
-def _scores_of(policy: "ItemPolicy") -> Callable[[Observations], NDArray[np.floating[Any]]]:
+def _scores_of(
+    policy: "ItemPolicy | TwoLevelPolicy",
+) -> Callable[[Observations], NDArray[np.floating[Any]]]:
     import torch
 
     policy.set_training_mode(False)

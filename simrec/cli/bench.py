@@ -45,6 +45,51 @@ def teacher_command(
         typer.echo(f"wrote {json_path}")
 
 
+@bench_app.command("train")
+def train_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Small cases, one round.")] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measured rounds.")] = 5,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Time A2C on the native vector environment beside SB3's A2C on its DummyVecEnv."""
+    from simrec.bench_train import QUICK, bench_train, report
+    from simrec.files import write_json
+
+    found = bench_train(QUICK, rounds=1, seconds=0.0) if quick else bench_train(rounds=rounds)
+    if str(json_path) == "-":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(report(found))
+    if json_path is not None:
+        write_json(json_path, found)
+        typer.echo(f"wrote {json_path}")
+
+
+@bench_app.command("heads")
+def heads_command(
+    items: Annotated[int, typer.Option("--items", min=100, help="Items I.")] = 10_000,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Seeds 0, 1, ...")] = 5,
+    env_steps: Annotated[int, typer.Option("--env-steps", min=64, help="Of each run.")] = 60_000,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Compare clicks under the two-level policy and the flat one in a generated world."""
+    from simrec.bench_heads import bench_heads, report
+    from simrec.files import write_json
+
+    found = bench_heads(n_items=items, seeds=tuple(range(seeds)), env_steps=env_steps)
+    if str(json_path) == "-":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(report(found))
+    if json_path is not None:
+        write_json(json_path, found)
+        typer.echo(f"wrote {json_path}")
+
+
 @bench_app.command("items")
 def items_command(
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,

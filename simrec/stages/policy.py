@@ -12,6 +12,7 @@ from simrec.agents.ialp import pretrain
 from simrec.agents.learners import LearnerSpec
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.reward import RewardModel, fit_reward
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.envs.imagined import imagined_world
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
@@ -69,7 +70,7 @@ def learner_spec(inputs: Inputs, table: ItemTable, settings: dict[str, Any]) -> 
         "free_vectors": learner.free_vectors,
         "free_decay": learner.free_decay,
     }
-    return LearnerSpec(learner.name, policy, {**learner.settings, **settings})
+    return LearnerSpec(learner.name, policy, {**learner.settings, **settings}, learner.policy)
 
 
 class Progress(BaseCallback):
@@ -182,8 +183,8 @@ def load_policy(inputs: Inputs, seed: int, is_shuffled: bool) -> ItemPolicy:
     """Return pi_0 of a seed."""
     path = policy_files(inputs, seed, is_shuffled).policy
     check_archive(path)
-    policy = ItemPolicy.load(str(path), device="cpu")
-    assert isinstance(policy, ItemPolicy)
+    kind: Any = TwoLevelPolicy if inputs.config.learner.policy == "two-level" else ItemPolicy
+    policy: ItemPolicy = kind.load(str(path), device="cpu")
     policy.set_training_mode(False)
     return policy
 

@@ -13,6 +13,7 @@ from simrec.agents.adapt import get_strategy
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.saved import save_policy
 from simrec.agents.strategy import STRATEGIES, Deployment, Online
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.checkpoint import Checkpoint
 from simrec.deploy import Recorder, Tables, Underway, UpdateLog, go_on
 from simrec.envs.sb3 import SB3VecEnv
@@ -59,7 +60,7 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     tables = go_on(underway, checkpoint)
     deployment = underway.deployment
     acting = getattr(deployment.recommender, "policy", deployment.recommender)
-    if isinstance(acting, ItemPolicy):
+    if isinstance(acting, ItemPolicy | TwoLevelPolicy):
         save_policy(acting, table.ids, inputs.folder / "policies" / f"{name}-seed-{seed}")
     records.write_run(
         folder,
