@@ -5,8 +5,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -16,24 +14,16 @@ from pydantic import (
 )
 
 from simrec.config_file import read_study, sentence
+from simrec.config_items import HiddenConfig, IdsConfig
+from simrec.config_world import WorldConfig
 from simrec.errors import SimrecError
-
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
+from simrec.settings import Count, NotNegative, Positive, Section, Share
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("every seed can be listed once only, remove the others")
     return seeds
-
-
-class Section(BaseModel):
-    """A part of a study file; unknown keys are errors and values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -87,32 +77,16 @@ class ItemsConfig(Section):
     modalities: tuple[str, ...] | None = None  # None takes all there are
     seed: int = 0
     adapter: AdapterConfig = AdapterConfig()
+    hidden: HiddenConfig = HiddenConfig()
+    ids: IdsConfig = IdsConfig()
 
     @model_serializer(mode="wrap")
-    def _without_an_unused_adapter(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the adapter out where there is none, so that no old study gets another key."""
-        content: dict[str, Any] = handler(self)
-        if self.adapter.name is None:
-            content.pop("adapter", None)
-        return content
-
-
-class WorldConfig(Section):
-    """How users are fitted and behave; see `simrec.envs`."""
-
-    topics: str | None = None  # attribute whose overlap bores; None clusters the item vectors
-    rank: Count = 12
-    seed: int = 0
-    user_scale: NotNegative = 1.0  # 1 is calibrated; other values are a choice and are shown
-    item_scale: NotNegative = 1.0
-    interaction_scale: NotNegative = 1.0
-    intercept_shift: float = 0.0  # logits added for every user and item
-    horizon: Count = 20
-    patience: Count = 4
-    boredom: NotNegative = 0.6
-    window: Count = 5
-    allow_static: bool = False
-    bounds_sessions: Count = 2048
+    def _without_unused_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts that are off, so that no old study gets another key."""
+        whole: dict[str, Any] = handler(self)
+        chosen = (self.adapter.name, self.hidden.pattern, self.ids.kind)
+        off = {k for k, c in zip(("adapter", "hidden", "ids"), chosen, strict=True) if c is None}
+        return {key: value for key, value in whole.items() if key not in off}
 
 
 class TeacherConfig(Section):
@@ -228,10 +202,16 @@ class LearnerConfig(Section):
     """The learner that pretraining and every strategy use."""
 
     name: Literal["kac", "a2c"] = "kac"
+    policy: Literal["flat", "two-level"] = "flat"  # two-level: for large catalogues, with a2c
     width: Count = 32
     free_vectors: bool = True  # False: no parameter grows with the catalogue
     free_decay: NotNegative = 1.0
     settings: dict[str, Any] = {}  # further arguments of KAC or ItemA2C
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the flat policy, so that no old study gets another key."""
+        return {k: v for k, v in handler(self).items() if (k, v) != ("policy", "flat")}
 
 
 class PretrainConfig(Section):
@@ -250,6 +230,7 @@ class OnlineConfig(Section):
     env_steps: Count = 180_000
     n_envs: Count = 64
     slate_size: Count = 1
+    snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
     strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
     controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
 

@@ -1,12 +1,13 @@
 """A study file as plain keys and values, and what is wrong with it in one sentence."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from simrec.errors import SimrecError, nearest
+from simrec.settings import Section
 
 
 def read_study(path: Path, overrides: list[str]) -> dict[str, Any]:
@@ -37,20 +38,40 @@ def read_study(path: Path, overrides: list[str]) -> dict[str, Any]:
     return content
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def key_and_value(override: str) -> tuple[str, Any]:
+    """Return the key and the value of a "KEY=VALUE"; the value is read as YAML.
+
+    Raises:
+        SimrecError: It has no key, no sign, or no valid value.
+    """
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise SimrecError(f"--set got '{override}'; expected KEY=VALUE such as data.path=my/data")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, value = key_and_value(override)
     *parents, last = key.split(".")
     section = content
     for parent in parents:
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
             raise SimrecError(f"--set {key}: '{parent}' is a value, not a section of the study")
-    try:
-        section[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
+    section[last] = value
+
+
+def _section_at(section: Any, part: str | int) -> Any:
+    """Return the class of a part of a section: its own, or that of an optional or listed one."""
+    if isinstance(part, int):
+        return section  # a place in a list of sections
+    found: list[Any] = [section.model_fields[part].annotation]
+    while not (isinstance(found[0], type) and issubclass(found[0], Section)):
+        found = [*get_args(found.pop(0)), *found]
+    return found[0]
 
 
 def sentence(path: Path, error: ValidationError, study: type[BaseModel]) -> str:
@@ -66,7 +87,7 @@ def sentence(path: Path, error: ValidationError, study: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         section: Any = study
         for part in first["loc"][:-1]:
-            section = section.model_fields[str(part)].annotation
+            section = _section_at(section, part)
         hint = nearest(str(first["loc"][-1]), section.model_fields)
         return f"{path}: unknown key '{place}'; {hint}"
     if first["type"] == "missing":

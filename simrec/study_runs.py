@@ -15,6 +15,7 @@ HARMLESS = (
     "seeds",
     "online.strategies",
     "online.controls",
+    "online.snapshot_sessions",
     "data.path",
     "world.allow_static",
     "teacher.options.concurrency",
@@ -29,6 +30,26 @@ def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
     Raises:
         SimrecError: There are none, some are broken, or they do not belong together.
     """
+    runs = _read(paths)
+    check_together([(run.folder, run.record) for run in runs])
+    return runs
+
+
+def load_studies(paths: Path | Iterable[Path]) -> list[list[Run]]:
+    """Read every run under the given folders and part them by study, in the order of first sight.
+
+    Raises:
+        SimrecError: As load_runs, within each study.
+    """
+    studies: dict[str, list[Run]] = {}
+    for run in _read(paths):
+        studies.setdefault(run.record.study, []).append(run)
+    for runs in studies.values():
+        check_together([(run.folder, run.record) for run in runs])
+    return list(studies.values())
+
+
+def _read(paths: Path | Iterable[Path]) -> list[Run]:
     folders = find_runs(paths)
     if not folders:
         given = [paths] if isinstance(paths, Path) else list(paths)
@@ -49,7 +70,6 @@ def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
             f"({', '.join(str(folder) for folder, _ in broken)}); "
             "delete these folders and run the study again"
         )
-    check_together([(run.folder, run.record) for run in runs])
     return runs
 
 

@@ -20,9 +20,9 @@ from simrec.llm.report_text import measures_lines
 from simrec.llm.tally import Tally
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs
+from simrec.stages.tables import agent_table
 from simrec.stages.teaching import (
     Tell,
-    item_table,
     preferences,
     preferences_path,
     questions,
@@ -55,7 +55,7 @@ def ask_study(
         if seed not in inputs.config.seeds:
             known = ", ".join(map(str, inputs.config.seeds))
             raise SimrecError(f"study '{inputs.config.study}' has no seed {seed}; it has {known}")
-    table = item_table(inputs)
+    table = agent_table(inputs)
     missing = [seed for seed in chosen if not preferences_path(inputs, seed).is_file()]
     kind = inputs.config.teacher.kind
     for seed in chosen:

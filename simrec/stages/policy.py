@@ -13,6 +13,7 @@ from simrec.agents.learners import Learner, LearnerSpec
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.reward import Reward
 from simrec.agents.reward_fit import RewardReport, fit_reward
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.envs.imagined import imagined_world
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
@@ -25,13 +26,8 @@ from simrec.metrics import auc
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs, luck, read_stage
 from simrec.stages.rounds import all_rounds, rounds_record, union
-from simrec.stages.teaching import (
-    Say,
-    item_table,
-    shuffled,
-    teacher_measures,
-    teacher_notes,
-)
+from simrec.stages.tables import agent_table
+from simrec.stages.teaching import Say, shuffled, teacher_measures, teacher_notes
 from simrec.stages.world import load_world
 
 
@@ -70,7 +66,7 @@ def learner_spec(inputs: Inputs, table: ItemTable, settings: dict[str, Any]) -> 
         "free_vectors": learner.free_vectors,
         "free_decay": learner.free_decay,
     }
-    return LearnerSpec(learner.name, policy, {**learner.settings, **settings})
+    return LearnerSpec(learner.name, policy, {**learner.settings, **settings}, learner.policy)
 
 
 class Progress(BaseCallback):
@@ -95,7 +91,7 @@ def pretrain_policy(
     """
     files = policy_files(inputs, seed, is_shuffled)
     steps = inputs.config.pretrain.env_steps
-    table = item_table(inputs)
+    table = agent_table(inputs)
     done = 0
 
     def train(answers: PreferenceSet) -> ItemPolicy:
@@ -212,8 +208,8 @@ def load_policy(inputs: Inputs, seed: int, is_shuffled: bool) -> ItemPolicy:
     """Return pi_0 of a seed."""
     path = policy_files(inputs, seed, is_shuffled).policy
     check_archive(path)
-    policy = ItemPolicy.load(str(path), device="cpu")
-    assert isinstance(policy, ItemPolicy)
+    kind: Any = TwoLevelPolicy if inputs.config.learner.policy == "two-level" else ItemPolicy
+    policy: ItemPolicy = kind.load(str(path), device="cpu")
     policy.set_training_mode(False)
     return policy
 

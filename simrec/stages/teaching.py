@@ -1,4 +1,4 @@
-"""From catalogue and log to an item table and a teacher's preferences."""
+"""From questions about a catalogue to a teacher's preferences."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,7 +9,6 @@ import numpy as np
 
 from simrec.errors import SimrecError
 from simrec.files import write_json
-from simrec.items.build import build_item_table
 from simrec.items.table import ItemTable
 from simrec.items.text import best_offline_encoder, text_encoder
 from simrec.llm.candidates import PolicySample
@@ -28,21 +27,6 @@ STAND_IN = (
     "The teacher is a text-similarity stand-in, not a language model; it shows that the machinery "
     "works, not what a language model is worth."
 )
-
-
-def item_table(inputs: Inputs) -> ItemTable:
-    """Return the item table, built once from the catalogue and the agent's log."""
-    path = inputs.stage_file("items", inputs.items_key, ".safetensors")
-    if path.is_file():
-        return ItemTable.load(path)
-    table = build_item_table(
-        inputs.dataset.catalogue,
-        inputs.popularity,
-        **inputs.config.items.model_dump(),
-        log=inputs.agent_log,
-    )
-    table.save(path)
-    return table
 
 
 def stand_in(inputs: Inputs, say: Say) -> Teacher:
