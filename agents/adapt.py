@@ -12,6 +12,7 @@ from simrec.agents import (  # noqa: F401 (each registers its strategies)
     fine_tuning,
     priors,
     session_bandit,
+    slateq,
 )
 from simrec.agents.learners import make_learner
 from simrec.agents.policy import ItemPolicy

@@ -70,12 +70,13 @@ def test_every_strategy_says_what_it_does_and_where_it_is_from() -> None:
         "scratch",
         "linucb",
         "lints",
+        "slateq",
     }
 
 
 @pytest.mark.parametrize("name", sorted(set(STRATEGIES) - BOTH_LEARNERS))
 def test_a_strategy_that_steps_into_kac_refuses_a2c_in_a_sentence(name: str) -> None:
-    if name in {"scratch", "frozen", "frozen-random", "ap-random", "linucb", "lints"}:
+    if name in {"scratch", "frozen", "frozen-random", "ap-random", "linucb", "lints", "slateq"}:
         start(name, "a2c")
         return
     with pytest.raises(SimrecError) as error:
