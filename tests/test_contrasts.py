@@ -89,3 +89,21 @@ def test_what_runs_noted_is_shown_beside_the_columns(
     compare_command([tmp_path], None)
     printed = capsys.readouterr().out
     assert "regret (clicks)" in printed and "frozen share" not in printed
+
+
+def test_the_tables_are_written_as_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for world in ("one", "two"):
+        write_study(tmp_path / "runs", seeds=2, base=replace(RECORD, study=world, world=world))
+    compare_command([tmp_path / "runs"], None, tmp_path / "out.md")
+    lines = (tmp_path / "out.md").read_text().splitlines()
+    assert "## one, 2 seeds" in lines
+    # scratch has 4 and 4.1 clicks: y = 0.2 and 0.21
+    row = next(line for line in lines if line.startswith("| `scratch`")).split(" | ")
+    assert row[1].startswith("0.205 [")
+    difference = next(line for line in lines if line.startswith("| `ft` - `scratch`"))
+    assert difference.split(" | ")[1] == "+0.100 [0.100, 0.100]"
+    assert "## Over 2 worlds: interquartile mean" in lines
+    widths = {line.count("|") for line in lines if line.startswith("| `")}
+    assert widths == {8, 6}

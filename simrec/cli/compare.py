@@ -16,6 +16,9 @@ def compare_command(
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
     ] = None,
+    markdown_path: Annotated[
+        Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")
+    ] = None,
 ) -> None:
     """Compare the strategies of a study, with 95 % intervals over seeds.
 
@@ -27,7 +30,7 @@ def compare_command(
     from simrec.cli.compare_tables import show, show_contrasts, show_overall
     from simrec.compare import compare_studies
     from simrec.contrasts import outcomes
-    from simrec.files import write_json
+    from simrec.files import atomic_file, write_json
 
     comparisons = compare_studies(paths)
     if str(json_path) == "-":
@@ -44,6 +47,12 @@ def compare_command(
     if json_path is not None:
         write_json(json_path, _content(comparisons))
         console.print(f"Wrote {json_path}.", markup=False, highlight=False)
+    if markdown_path is not None:
+        from simrec.markdown import markdown
+
+        with atomic_file(markdown_path) as temporary:
+            temporary.write_text(markdown(comparisons), encoding="utf-8")
+        console.print(f"Wrote {markdown_path}.", markup=False, highlight=False)
 
 
 def _content(comparisons: "Sequence[Comparison]") -> dict[str, Any]:
