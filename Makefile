@@ -31,7 +31,8 @@ test-lowest: $(LOWEST)/.done
 	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) $(LOWEST)/bin/python -m pytest -p no:cacheprovider \
 	  tests/test_env_gymnasium.py tests/test_env_contract.py tests/test_env_sb3.py \
 	  tests/test_env_dynamics.py tests/test_env_compiled.py tests/test_env_regression.py \
-	  tests/test_env_export.py
+	  tests/test_env_export.py tests/test_env_semantic_actions.py tests/test_env_processes.py \
+	  tests/test_env_observability.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -108,7 +109,7 @@ $(LOWEST)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(LOWEST)
 	grep -viE '^(gymnasium|stable_baselines3|sb3_contrib|pillow)==' constraints.txt \
 	  > $(LOWEST)/constraints.txt
-	lowest=$$(sed -nE 's/^ *"(gymnasium|stable-baselines3)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml); \
+	lowest=$$(sed -nE 's/^ *"(gymnasium|stable-baselines3|sb3-contrib)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml); \
 	  $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    -c $(LOWEST)/constraints.txt "$(TORCH_CPU)" moviepy minari $$lowest ".[dev]"
 	@touch $@

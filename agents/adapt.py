@@ -1,16 +1,18 @@
 """Online strategies: what is done with the pretrained policy once real users arrive.
 
-All run on the same learner with the same settings; each function differs in one place. The four
-that the others are variants of are here; naming this module registers every strategy.
+All run on the same learner with the same settings; each function differs in one place. The three
+without an adaptive rule are here; naming this module registers every strategy.
 """
 
 from simrec.agents import (  # noqa: F401 (each registers its strategies)
+    adaptive,
     awr,
     bandits,
     expansion,
     fine_tuning,
     priors,
     session_bandit,
+    slateq,
 )
 from simrec.agents.learners import make_learner
 from simrec.agents.policy import ItemPolicy
@@ -77,14 +79,4 @@ def fine_tune(pretrained: ItemPolicy, online: Online) -> Deployment:
         initial=pretrained,
         settings=at_its_temperature(pretrained, online) if online.spec.name == "kac" else None,
     )
-    return Deployment(model, learns=True)
-
-
-@strategy("ap", source=f"A-iALP_ap: {IALP}; this rule is the project's, the paper's was not read")
-def adaptive(pretrained: ItemPolicy, online: Online) -> Deployment:
-    """Annealed prior: pi_0^alpha times a newly learnt policy, alpha falling to 0 with time.
-
-    With q = 0 and alpha = 1 the first policy is exactly pi_0, which stays frozen throughout.
-    """
-    model = make_learner(online.spec, online.env, luck=online.luck, prior=pretrained)
     return Deployment(model, learns=True)

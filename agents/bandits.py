@@ -64,6 +64,8 @@ class LinearBandit(ABC):
         dims: Principal axes of the items that are used.
     """
 
+    num_timesteps = 0  # of earlier calls of `learn`: a bandit always starts anew
+
     def __init__(
         self, env: VecEnv, vectors: NDArray[np.float32], *, luck: int, dims: int = 12
     ) -> None:
@@ -115,8 +117,11 @@ class LinearBandit(ABC):
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.slate_size]
         return (best[:, 0] if self.slate_size == 1 else best), state
 
-    def learn(self, env_steps: int, callback: Any = None, log_interval: Any = None) -> None:
-        """Serve users for `env_steps` steps, learning after each vector step."""
+    def learn(self, env_steps: int, **unused: Any) -> None:
+        """Serve users for `env_steps` steps, learning after each vector step.
+
+        What else SB3's learners take is accepted and not used: there is nothing to log.
+        """
         obs: Any = self.env.reset()
         made = 0
         while made < env_steps:

@@ -141,7 +141,7 @@ def frozen_share(policy: ItemPolicy) -> dict[str, float]:
 
 @strategy("ap-mix-anneal", source="annealed mixture; this project's design notes, A6")
 def mix_anneal(pretrained: ItemPolicy, online: Online) -> Deployment:
-    """Like ap, but each action is pi_0's or the new policy's; pi_0's share falls over a third."""
+    """Like ap-ann, but each action is pi_0's or the new policy's; pi_0's share falls away."""
     return adapted(
         online,
         ShareOfNew(0.0, 1 / 3),

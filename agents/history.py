@@ -4,7 +4,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from simrec.agents.pooling import WeightedSums
 
 Observation = dict[str, Tensor]  # history (N, L) int64 -1 pad left; feedback (N, L); step (N, 1)
 
@@ -64,19 +65,16 @@ class HistoryPooling(nn.Module):
         recent = real * in_session * (back < self.recent)
         rows = items.clamp(min=0)
 
-        def pool(weight: Tensor) -> Tensor:
-            share = weight / weight.sum(1, keepdim=True).clamp(min=1.0)
-            return functional.embedding_bag(rows, embedded, per_sample_weights=share, mode="sum")
-
+        pools = torch.stack([liked, disliked, recent])
+        share = pools / pools.sum(2, keepdim=True).clamp(min=1.0)
+        pooled: Tensor = WeightedSums.apply(embedded, rows, share)  # type: ignore[no-untyped-call]
         last = real * in_session * (back < self.streak)
         rate = (liked * last).sum(1, keepdim=True) / last.sum(1, keepdim=True).clamp(min=1.0)
         length = float(items.shape[1])
         count_liked, count_disliked = liked.sum(1, keepdim=True), disliked.sum(1, keepdim=True)
         return torch.cat(
             [
-                pool(liked),
-                pool(disliked),
-                pool(recent),
+                pooled,
                 count_liked / length,
                 count_disliked / length,
                 rate,

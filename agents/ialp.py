@@ -15,12 +15,12 @@ from torch import Tensor
 
 from simrec.agents.history import Observation
 from simrec.agents.learners import Learner, LearnerSpec, make_learner
-from simrec.agents.reward import RewardModel
+from simrec.agents.reward import Reward
 
 
 def pretrain(
     spec: LearnerSpec,
-    reward: RewardModel,
+    reward: Reward,
     env: VecEnv,
     *,
     env_steps: int,
@@ -55,6 +55,6 @@ def pretrain(
     return model
 
 
-def _anchor(reward: RewardModel, temperature: float) -> Callable[[Observation], Tensor]:
+def _anchor(reward: Reward, temperature: float) -> Callable[[Observation], Tensor]:
     """Return the anchor as a function; SB3 leaves it out of saved models."""
     return lambda obs: reward.log_policy(obs, temperature)

@@ -11,10 +11,12 @@ from simrec.agents.a2c import ItemA2C
 from simrec.agents.encoders import EncoderName
 from simrec.agents.kac import KAC
 from simrec.agents.policy import ItemPolicy
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.errors import SimrecError, nearest
 
 LearnerName = Literal["kac", "a2c"]
 Learner = KAC | ItemA2C
+HeadName = Literal["flat", "two-level"]
 LEARNERS: dict[LearnerName, type[KAC] | type[ItemA2C]] = {"kac": KAC, "a2c": ItemA2C}
 
 
@@ -25,6 +27,7 @@ class LearnerSpec:
     name: LearnerName
     policy: dict[str, Any]  # item_vectors, table_fingerprint, width, free_vectors, free_decay
     settings: dict[str, Any] = field(default_factory=dict)  # the learner's arguments, or encoder
+    head: HeadName = "flat"  # how the policy draws items
 
 
 NOT_SETTINGS = {
@@ -81,6 +84,62 @@ def check_settings(name: LearnerName, settings: Mapping[str, Any]) -> None:
             )
 
 
+def check_head(head: HeadName, learner: LearnerName, settings: Mapping[str, Any]) -> None:
+    """Raise SimrecError unless the learner can use that head."""
+    if head == "flat":
+        return
+    if learner != "a2c":
+        raise SimrecError(
+            f"learner.policy is 'two-level' and learner.name '{learner}', which acts by the scores "
+            "of the whole catalogue; set learner.name: a2c, or learner.policy: flat"
+        )
+    if "encoder" in settings:
+        raise SimrecError(
+            "learner.policy is 'two-level', which pools histories in its own way, and the settings "
+            "name an encoder; remove 'encoder', or set learner.policy: flat"
+        )
+
+
+def _two_level(
+    spec: LearnerSpec,
+    env: VecEnv,
+    luck: int,
+    policy_class: type[ItemPolicy],
+    prior: ItemPolicy | None,
+    initial: ItemPolicy | TwoLevelPolicy | None,
+    settings: dict[str, Any] | None,
+) -> ItemA2C:
+    chosen = {**spec.settings, **(settings or {})}
+    check_head(spec.head, spec.name, chosen)
+    if prior is not None or policy_class is not ItemPolicy:
+        raise SimrecError(
+            "the strategy acts by two policies, which the two-level policy cannot; name scratch, "
+            "frozen, ft or kl-anneal, or set learner.policy: flat"
+        )
+    names = ("item_vectors", "table_fingerprint", "width")
+    arguments = {name: spec.policy[name] for name in names} | {"luck": luck}
+    if initial is not None:
+        initial.check_table(spec.policy["table_fingerprint"])
+        assert isinstance(initial, TwoLevelPolicy)
+        arguments["groups"] = initial.arguments["groups"]
+    kind: Any = TwoLevelPolicy
+    model = ItemA2C(kind, env, policy_kwargs=arguments, **chosen)
+    if initial is not None:
+        model.policy.scorer.load_state_dict(initial.scorer.state_dict())
+    return model
+
+
+def _check_shape(initial: ItemPolicy, arguments: Mapping[str, Any]) -> None:
+    """Raise SimrecError unless the policy's weights fit into one of these arguments."""
+    for name, usual in (("encoder", "pooled"), ("width", 32), ("free_vectors", False)):
+        had, wanted = initial.arguments[name], arguments.get(name, usual)
+        if had != wanted:
+            raise SimrecError(
+                f"the pretrained policy has {name} {had!r} and the learner {wanted!r}, so its "
+                "weights do not fit; give pretraining and deployment the same, or pretrain again"
+            )
+
+
 def make_learner(
     spec: LearnerSpec,
     env: VecEnv,
@@ -103,8 +162,11 @@ def make_learner(
         settings: Overrides of the learner's own arguments.
 
     Raises:
-        SimrecError: `prior` or `initial` belongs to another item table.
+        SimrecError: `prior` or `initial` belongs to another item table, or the two-level policy
+            cannot do what is asked.
     """
+    if spec.head == "two-level":
+        return _two_level(spec, env, luck, policy_class, prior, initial, settings)
     fingerprint = spec.policy["table_fingerprint"]
     arguments = {**spec.policy, "luck": luck}
     for policy in (prior, initial):
@@ -115,6 +177,8 @@ def make_learner(
     chosen = {**spec.settings, **(settings or {})}
     if "encoder" in chosen:
         arguments["encoder"] = chosen.pop("encoder")
+    if initial is not None:
+        _check_shape(initial, arguments)
     model: Learner
     if spec.name == "kac":
         model = KAC(policy_class, env, policy_kwargs=arguments, luck=luck, **chosen)

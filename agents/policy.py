@@ -11,11 +11,13 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
+from simrec.agents.categorical import chosen_and_entropy
 from simrec.agents.encoders import EncoderName
 from simrec.agents.history import Observation, seen_mask
 from simrec.agents.scorer import ItemScorer
 from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
+from simrec.observations import refuse_truth
 
 PRIOR_FLOOR = -30.0  # nats; keeps items the prior rules out reachable (design notes: max(., -30))
 
@@ -72,6 +74,7 @@ class ItemPolicy(BasePolicy):
         use_sde: bool = False,
     ) -> None:
         super().__init__(observation_space, action_space)
+        refuse_truth(observation_space, "a policy")
         assert not use_sde, "state-dependent exploration is for continuous actions"
         self.arguments: dict[str, Any] = {
             "item_vectors": item_vectors,
@@ -111,7 +114,12 @@ class ItemPolicy(BasePolicy):
         groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
         if free:
             groups.append({"params": free, "weight_decay": free_decay})
-        self.optimizer = torch.optim.AdamW(groups, lr=lr_schedule(1.0))
+        self.optimizer = torch.optim.AdamW(groups, lr=lr_schedule(1.0), fused=True)
+
+    @property
+    def n_scores(self) -> int:
+        """Numbers worked out for a state: hidden ones and a score an item."""
+        return self.scorer.hidden + len(self.vectors)
 
     # ---- distribution over items ----
 
@@ -143,6 +151,11 @@ class ItemPolicy(BasePolicy):
 
     # ---- what SB3's on-policy learners call ----
 
+    def act(self, obs: Observation) -> tuple[Tensor, Tensor]:
+        """Return drawn actions (N,) or (N, k) and values (N,): all that A2C reads of a step."""
+        q, level = self.scorer(obs, self.vectors)
+        return self._act(self._shaped(q, obs), deterministic=False), level
+
     def forward(self, obs: Observation, deterministic: bool = False) -> tuple[Tensor, ...]:
         """Return actions (N,) or (N, k), values (N, 1) and log-probabilities (N,)."""
         q, level = self.scorer(obs, self.vectors)
@@ -150,15 +163,15 @@ class ItemPolicy(BasePolicy):
         actions = self._act(logits, deterministic)
         return actions, level.unsqueeze(1), slate_log_prob(logits, self._slates(actions))
 
-    def evaluate_actions(
-        self, obs: Observation, actions: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return values (N,), log-probabilities (N,), entropies (N,) and item log-probs (N, I)."""
+    def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return values (N,), log-probabilities (N,) and entropies of the first item (N,)."""
         q, level = self.scorer(obs, self.vectors)
         logits = self._shaped(q, obs)
-        log_probs = logits.log_softmax(-1)
-        entropy = -(log_probs.exp() * log_probs.clamp(min=-1e4)).sum(-1)
-        return level, slate_log_prob(logits, self._slates(actions)), entropy, log_probs
+        slates = self._slates(actions)
+        chosen, entropy = chosen_and_entropy(logits, slates[:, 0])
+        if self.slate_size > 1:
+            chosen = slate_log_prob(logits, slates)
+        return level, chosen, entropy
 
     def predict_values(self, obs: Observation) -> Tensor:
         """Return V(s) as (N, 1)."""
@@ -187,8 +200,13 @@ class ItemPolicy(BasePolicy):
 
     def check_table(self, fingerprint: str) -> None:
         """Raise SimrecError unless `fingerprint` is that of the table this policy was made for."""
-        if fingerprint != self.table_fingerprint:
-            raise SimrecError(
-                f"the policy was trained on item table {self.table_fingerprint}, the environment "
-                f"has table {fingerprint}; load the policy of this catalogue or pretrain again"
-            )
+        check_fingerprint(self.table_fingerprint, fingerprint)
+
+
+def check_fingerprint(trained_on: str, given: str) -> None:
+    """Raise SimrecError unless the item table given is the one a policy was trained on."""
+    if given != trained_on:
+        raise SimrecError(
+            f"the policy was trained on item table {trained_on}, the environment has table "
+            f"{given}; load the policy of this catalogue or pretrain again"
+        )

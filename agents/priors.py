@@ -1,4 +1,4 @@
-"""Variants of `ap`: how pi_0's weight in the policy follows time or evidence."""
+"""Variants of `ap-ann`: how pi_0's weight in the policy follows time or evidence."""
 
 import math
 
@@ -15,9 +15,19 @@ from simrec.agents.replay import Replay
 from simrec.agents.strategy import Deployment, Online, adapted, at_its_temperature, strategy
 
 
+@strategy("ap-ann", source="annealed prior; this project's design notes")
+def annealed(pretrained: ItemPolicy, online: Online) -> Deployment:
+    """Annealed prior: pi_0^alpha times a newly learnt policy, alpha falling to 0 with time.
+
+    With q = 0 and alpha = 1 the first policy is exactly pi_0, which stays frozen throughout.
+    """
+    model = make_learner(online.spec, online.env, luck=online.luck, prior=pretrained)
+    return Deployment(model, learns=True)
+
+
 @strategy("ap-residual", source="logit residual; this project's design notes")
 def residual(pretrained: ItemPolicy, online: Online) -> Deployment:
-    """Like ap, but pi_0's weight stays 1: the new policy learns only what to add to its logits."""
+    """Like ap-ann, but pi_0's weight stays 1: the new policy learns what to add to it."""
     model = make_learner(
         online.spec,
         online.env,
@@ -74,7 +84,7 @@ class AnnealedPenalty(Adaptation):
 
 @strategy("ap-evidence", source="this project; first proposed in its design notes")
 def by_evidence(pretrained: ItemPolicy, online: Online) -> Deployment:
-    """Like ap, but alpha falls as the new critic learns to foretell clicks as well as pi_0's."""
+    """Like ap-ann, but alpha falls as the new critic comes to foretell clicks as well as pi_0's."""
     return adapted(online, Evidence(), prior=pretrained)
 
 
@@ -157,11 +167,3 @@ def frozen_random(pretrained: ItemPolicy, online: Online) -> Deployment:
     policy = relabelled(pretrained, online.luck)
     policy.reseed(online.luck)
     return Deployment(policy, learns=False)
-
-
-@strategy("ap-random", source="control; this project's design notes, H4")
-def adaptive_random(pretrained: ItemPolicy, online: Online) -> Deployment:
-    """Like ap, with the random pi_0 of frozen-random: what any early gain must disappear with."""
-    prior = relabelled(pretrained, online.luck)
-    model = make_learner(online.spec, online.env, luck=online.luck, prior=prior)
-    return Deployment(model, learns=True)

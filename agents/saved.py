@@ -12,10 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simrec.agents.a2c import ItemA2C
+from simrec.agents.adaptive import Guided
 from simrec.agents.awr import TaughtActor
 from simrec.agents.expansion import Gated, Mixture
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.session_bandit import BySession
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.errors import SimrecError, nearest
 from simrec.files import atomic_folder
 from simrec.items.table import ItemTable
@@ -23,14 +25,17 @@ from simrec.items.table import ItemTable
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
 ABOUT = "policy.json"
-CLASSES: dict[str, type[ItemPolicy]] = {
-    c.__name__: c for c in (ItemPolicy, Mixture, Gated, TaughtActor, BySession)
+IN_WEIGHTS = ("item_vectors", "groups")
+Policy = ItemPolicy | TwoLevelPolicy
+CLASSES: dict[str, type[Policy]] = {
+    c.__name__: c
+    for c in (ItemPolicy, Guided, Mixture, Gated, TaughtActor, BySession, TwoLevelPolicy)
 }
 
 Known = str | tuple[str, bool]  # an item id, liked; or an item id and whether it was liked
 
 
-def save_policy(policy: ItemPolicy, item_ids: Sequence[str], path: Path) -> None:
+def save_policy(policy: Policy, item_ids: Sequence[str], path: Path) -> None:
     """Write a folder with the weights as safetensors and everything else as JSON.
 
     Args:
@@ -56,8 +61,8 @@ def save_policy(policy: ItemPolicy, item_ids: Sequence[str], path: Path) -> None
 
 
 def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return constructor arguments without the item table, which is among the weights."""
-    kept = {name: value for name, value in arguments.items() if name != "item_vectors"}
+    """Return constructor arguments without what is among the weights: item table and groups."""
+    kept = {name: value for name, value in arguments.items() if name not in IN_WEIGHTS}
     if kept.get("prior") is not None:
         kept["prior"] = _plain(kept["prior"])
     return kept
@@ -71,7 +76,7 @@ class SavedPolicy:
         item_ids: (I,) ids of its catalogue.
     """
 
-    def __init__(self, policy: ItemPolicy, item_ids: tuple[str, ...]) -> None:
+    def __init__(self, policy: Policy, item_ids: tuple[str, ...]) -> None:
         self.policy = policy
         self.item_ids = item_ids
         self._row = {item: row for row, item in enumerate(item_ids)}
@@ -117,12 +122,13 @@ class SavedPolicy:
 
     def to_sb3(self, path: Path) -> None:
         """Write a Stable-Baselines3 archive, to be read by `ItemA2C.load` and learned on with."""
-        if type(self.policy) is not ItemPolicy:
+        kind: Any = type(self.policy)
+        if kind not in (ItemPolicy, TwoLevelPolicy):
             raise SimrecError(
-                f"a policy of class {type(self.policy).__name__} acts by two policies, which "
+                f"a policy of class {kind.__name__} acts by two policies, which "
                 "Stable-Baselines3 cannot hold; export one of frozen, ft, ap or scratch"
             )
-        model = ItemA2C(ItemPolicy, None, _init_setup_model=False)
+        model = ItemA2C(kind, None, _init_setup_model=False)
         model.observation_space = self.policy.observation_space
         model.action_space = self.policy.action_space
         model.n_envs = 1
@@ -183,14 +189,37 @@ def load_policy(path: Path | str, table: ItemTable | None = None) -> SavedPolicy
     policy.load_state_dict(weights)
     policy.set_training_mode(False)
     if table is not None:
-        policy.check_table(table.fingerprint)
+        _check_table(policy, about["item_ids"], table)
     return SavedPolicy(policy, tuple(about["item_ids"]))
+
+
+def _check_table(policy: Policy, item_ids: Sequence[str], table: ItemTable) -> None:
+    """Raise SimrecError, saying what differs, unless the policy was trained on this table."""
+    if table.fingerprint == policy.table_fingerprint:
+        return
+    was, now = policy.vectors.shape, table.fused.shape
+    if tuple(item_ids) != tuple(table.ids):
+        known = set(item_ids)
+        new = next((item for item in table.ids if item not in known), None)
+        what = f"has item '{new}', unknown to it" if new else "has these items in another order"
+        raise SimrecError(
+            f"the policy was trained on another catalogue: its table {policy.table_fingerprint} "
+            f"has {was[0]} items, table {table.fingerprint} has {now[0]} and {what}; load the "
+            "policy of this catalogue or pretrain again"
+        )
+    raise SimrecError(
+        f"the policy was trained on the same {was[0]} items under another encoder: its table "
+        f"{policy.table_fingerprint} has {was[1]} numbers an item, table {table.fingerprint} has "
+        f"{now[1]}; encode the items as they were then, or pretrain again"
+    )
 
 
 def _with_vectors(
     arguments: dict[str, Any], weights: dict[str, torch.Tensor], prefix: str
 ) -> dict[str, Any]:
     whole = {**arguments, "item_vectors": weights[f"{prefix}vectors"].numpy()}
+    if f"{prefix}group_of" in weights:
+        whole["groups"] = weights[f"{prefix}group_of"].numpy()
     if whole.get("prior") is not None:
         whole["prior"] = _with_vectors(whole["prior"], weights, f"{prefix}prior.")
     return whole

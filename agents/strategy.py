@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from simrec.agents.adaptation import Adaptation
 from simrec.agents.baselines import Recommender
 from simrec.agents.kac import KAC
-from simrec.agents.learners import LearnerSpec, make_learner
+from simrec.agents.learners import HeadName, LearnerName, LearnerSpec, make_learner
 from simrec.agents.policy import ItemPolicy
 from simrec.errors import SimrecError
 
@@ -62,6 +62,41 @@ def strategy(name: str, *, source: str, pretrained: bool = True) -> Callable[[St
         return function
 
     return register
+
+
+# What else than steps into learner kac: the rest acts by two policies or by remembered steps.
+ON_A2C = frozenset(
+    (
+        "scratch",
+        "frozen",
+        "ft",
+        "ap",
+        "ap-ann",
+        "kl-anneal",
+        "ap-residual",
+        "frozen-random",
+        "ap-random",
+    )
+)
+ON_TWO_LEVELS = frozenset(("scratch", "frozen", "ft", "kl-anneal"))
+OWN_LEARNER = frozenset(("linucb", "lints", "slateq"))
+
+
+def check_learner(name: str, learner: LearnerName, head: HeadName = "flat") -> None:
+    """Raise SimrecError unless the strategy called `name` can use the learner and its head."""
+    base = name.removesuffix("-shuffled")
+    if base in OWN_LEARNER or base not in STRATEGIES:  # somebody else's strategy says so itself
+        return
+    if learner != "kac" and base not in ON_A2C:
+        raise SimrecError(
+            f"strategy '{base}' steps into learner 'kac', got learner '{learner}'; set "
+            f"learner.name: kac or name one of {', '.join(sorted(ON_A2C))}"
+        )
+    if head == "two-level" and base not in ON_TWO_LEVELS:
+        raise SimrecError(
+            f"strategy '{base}' acts by two policies, which the two-level policy cannot; set "
+            f"learner.policy: flat or name one of {', '.join(sorted(ON_TWO_LEVELS))}"
+        )
 
 
 def adapted(

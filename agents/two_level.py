@@ -1,5 +1,6 @@
 """A policy for large catalogues: a group of items is drawn first, then an item of that group."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,53 +10,32 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
+from torch.nn import functional
 
-from simrec.agents.history import Observation, initialise
+from simrec.agents.categorical import chosen_and_entropy
+from simrec.agents.groups import group_items, marked, member_scores
+from simrec.agents.history import Observation, initialise, seen_mask
+from simrec.agents.policy import check_fingerprint
+from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
-
-
-def group_items(
-    vectors: NDArray[np.float32], groups: int, *, luck: int, rounds: int = 10
-) -> NDArray[np.int64]:
-    """Return the group (I,) of every item: k-means of sampled rows, then the nearest centre.
-
-    Args:
-        vectors: (I, D) item table.
-        groups: How many groups C, 1 to I; about sqrt(I) makes both levels alike in cost.
-        luck: Seed.
-        rounds: Rounds of Lloyd's algorithm (1982).
-    """
-    rng = np.random.default_rng(luck)
-    sample = vectors[rng.permutation(len(vectors))[: 50 * groups]]
-    centres = sample[:groups].copy()
-
-    def nearest(rows: NDArray[np.float32]) -> NDArray[np.int64]:
-        size = (centres**2).sum(1)
-        parts = np.array_split(np.arange(len(rows)), max(1, len(rows) // 20_000))
-        found = [(size - 2.0 * rows[part] @ centres.T).argmin(1) for part in parts]
-        return np.concatenate(found).astype(np.int64)
-
-    for _ in range(rounds):
-        place = nearest(sample)
-        for group in np.unique(place):
-            centres[group] = sample[place == group].mean(0)
-    return nearest(vectors)
 
 
 class TwoLevelPolicy(BasePolicy):
     """pi(a|s) = p(c(a)|s) p(a|c(a), s): softmax over groups, softmax over one group's items.
 
-    Both levels are dot products of a state vector with vectors of groups and items, so a step
-    costs C + I / C instead of I, and the log-probability is exact. Items met are masked within
-    their group; a group all of whose items were met is masked. A hierarchical softmax after Morin
-    and Bengio (2005); reconstructed. For single items and `ItemA2C` without an anchor.
+    Both levels are dot products of a state vector with vectors of groups (their mean item, and a
+    bias) and of items, so a step costs C + I / C instead of I; the log-probability is exact. Items
+    met are masked within their group; a group all of whose items were met is masked. A
+    hierarchical softmax after Morin and Bengio (2005); reconstructed. For single
+    items and `ItemA2C`.
 
     Args:
         observation_space: Dict with history (L,), feedback (L,) and step (1,).
         action_space: Discrete(I).
         lr_schedule: Learning rate for the remaining share of training, given by SB3.
         item_vectors: (I, D) float32 fused rows of the item table.
-        groups: (I,) group of each item, from 0 on, for example of `group_items`.
+        table_fingerprint: Fingerprint of that table; another table is refused.
+        groups: (I,) group of each item, from 0 on; None makes sqrt(I) by `group_items`.
         width: Width of state, group and item factors.
         luck: Seed of initial weights and of sampling.
         use_sde: Accepted because SB3's on-policy learners pass it; must be False.
@@ -63,7 +43,12 @@ class TwoLevelPolicy(BasePolicy):
 
     vectors: Tensor  # (I, D)
     members: Tensor  # (C, M) items of each group, -1 = none
+    sizes: Tensor  # (C,) items in each group
+    centres: Tensor  # (C, D) mean vector of each group
     group_of: Tensor  # (I,)
+    starts: Tensor  # (C + 1,) first row of each group in `sorted`
+    sorted: Tensor  # (I, D) vectors, group after group
+    place_of: Tensor  # (I,) place of each item among its group's members
     prior = None  # the learners' schedules look for one
     alpha: Tensor  # () without effect, moved by the learners' schedules
 
@@ -74,7 +59,8 @@ class TwoLevelPolicy(BasePolicy):
         lr_schedule: Schedule,
         *,
         item_vectors: NDArray[np.float32],
-        groups: NDArray[np.int64],
+        table_fingerprint: str,
+        groups: NDArray[np.int64] | None = None,
         width: int = 32,
         luck: int = 0,
         use_sde: bool = False,
@@ -86,8 +72,13 @@ class TwoLevelPolicy(BasePolicy):
                 f"the two-level policy got actions {action_space} and {len(item_vectors)} items; "
                 "expected one item of the catalogue a step (slate_size 1)"
             )
+        if groups is None:
+            groups = group_items(item_vectors, math.isqrt(len(item_vectors)), luck=0)
+        self.table_fingerprint = table_fingerprint
+        self.n_items = len(item_vectors)
         self.arguments = {
             "item_vectors": item_vectors,
+            "table_fingerprint": table_fingerprint,
             "groups": groups,
             "width": width,
             "luck": luck,
@@ -101,23 +92,50 @@ class TwoLevelPolicy(BasePolicy):
         members[groups[order], place] = order
         self.register_buffer("vectors", torch.as_tensor(np.array(item_vectors)))
         self.register_buffer("members", torch.as_tensor(members))
+        self.register_buffer("sizes", torch.as_tensor(size))
         self.register_buffer("group_of", torch.as_tensor(groups))
+        within = np.empty_like(groups)
+        within[order] = place
+        self.register_buffer("place_of", torch.as_tensor(within))
+        starts = torch.as_tensor(np.concatenate([[0], np.cumsum(size)]))
+        self.register_buffer("starts", starts)
+        self.register_buffer("sorted", self.vectors[torch.as_tensor(order)], persistent=False)
         self.register_buffer("alpha", torch.tensor(0.0))
+        total = torch.zeros(len(size), item_vectors.shape[1]).index_add_(
+            0, self.group_of, self.vectors
+        )
+        centres = total / self.sizes.unsqueeze(1).clamp(min=1)
+        self.register_buffer("centres", centres, persistent=False)
         dim = item_vectors.shape[1]
         self.scorer = nn.ModuleDict(
             {
                 "state": nn.Sequential(
                     nn.Linear(2 * dim + 3, 64), nn.ReLU(), nn.Linear(64, 2 * width + 1)
                 ),
+                "skip": nn.Linear(2 * dim + 3, 2 * width, bias=False),
                 "item": nn.Linear(dim, width, bias=False),
-                "group": nn.Linear(width, len(size)),
+                "group": nn.Linear(dim, width, bias=False),
+                "group_bias": nn.Linear(len(size), 1, bias=False),
             }
         )
         initialise(self.scorer, self.generator)
+        with torch.no_grad():
+            # Every logit starts at 0, so that the first policy shows all items equally often.
+            for name in ("item", "group", "group_bias"):
+                self._weight(name).zero_()
         self.width = width
         self.optimizer = torch.optim.AdamW(
             self.scorer.parameters(), lr=lr_schedule(1.0), weight_decay=0.0
         )
+
+    def _weight(self, name: str) -> Tensor:
+        weight: Tensor = self.scorer[name].weight  # type: ignore[assignment]
+        return weight
+
+    @property
+    def n_scores(self) -> int:
+        """Numbers worked with for a state: a score a group, a vector an item of one group."""
+        return len(self.members) + self.members.shape[1] * self.vectors.shape[1]
 
     def _state(self, obs: Observation) -> tuple[Tensor, Tensor, Tensor]:
         """Return the state for groups (N, d), for items (N, d) and V(s) (N,)."""
@@ -133,73 +151,100 @@ class TwoLevelPolicy(BasePolicy):
         counts = [liked.sum(1, keepdim=True), real.sum(1, keepdim=True), obs["step"].float()]
         features = torch.cat([*parts, *(count.view(-1, 1) / length for count in counts)], dim=1)
         out = self.scorer["state"](features)
-        return out[:, : self.width], out[:, self.width : -1], out[:, -1]
+        for_both = out[:, :-1] + self.scorer["skip"](features)
+        return for_both[:, : self.width], for_both[:, self.width :], out[:, -1]
 
-    def _group_log_probs(self, h: Tensor, obs: Observation) -> Tensor:
-        """Return (N, C) log p(c|s); a group without an unseen item is -inf."""
+    def _group_logits(self, h: Tensor, obs: Observation) -> Tensor:
+        """Return (N, C) logits of the groups; a group without an unseen item is -inf."""
         items = obs["history"].long()
-        n_groups = len(self.members)
-        met = torch.where(items >= 0, self.group_of[items.clamp(min=0)], n_groups)
-        first = torch.ones_like(items, dtype=torch.bool)  # an item met twice counts once
-        for back in range(1, items.shape[1]):
-            first[:, back:] &= items[:, back:] != items[:, :-back]
-        seen = torch.zeros(len(items), n_groups + 1).scatter_add_(1, met, first.float())
-        full = seen[:, :-1] >= (self.members >= 0).sum(1)
-        logits: Tensor = self.scorer["group"](h)
-        return logits.masked_fill(full, -torch.inf).log_softmax(1)
+        real = items >= 0
+        met = torch.where(real, self.group_of[items.clamp(min=0)], len(self.members))
+        same = items.unsqueeze(2) == items.unsqueeze(1)
+        once = real & ~same.triu(1).any(2)  # an item met twice counts once
+        count = ((met.unsqueeze(2) == met.unsqueeze(1)) & once.unsqueeze(1)).sum(2)
+        sizes = self.sizes[met.clamp(max=len(self.sizes) - 1)]
+        full = torch.where(real & (count >= sizes), met, len(self.members))
+        towards = h @ self._weight("group")
+        offset = self._weight("group_bias") + self.sizes.log()  # no item, no chance
+        logits: Tensor = towards @ self.centres.T + offset
+        return logits.masked_fill(marked(full, len(self.members)), -torch.inf)
 
-    def _item_log_probs(self, h: Tensor, group: Tensor, obs: Observation) -> Tensor:
-        """Return (N, M) log p(a|c, s) of the members of `group` (N,); -inf where seen or none."""
-        members = self.members[group]  # (N, M)
-        rows = self.scorer["item"](self.vectors[members.clamp(min=0)])
-        logits = torch.einsum("nd,nmd->nm", h, rows)
-        seen = (members.unsqueeze(2) == obs["history"].long().unsqueeze(1)).any(2)
-        out = seen | (members < 0)
-        log_probs = logits.masked_fill(out, -torch.inf).log_softmax(1)
-        return log_probs.masked_fill(out, -torch.inf)  # also where nothing is left: NaN before
+    def _item_logits(self, h: Tensor, group: Tensor, obs: Observation) -> Tensor:
+        """Return (N, M) logits of the members of `group` (N,); -inf where seen or none."""
+        towards = h @ self._weight("item")  # (N, D): h . W x = (W' h) . x, one product a row
+        logits = member_scores(towards, self.sorted, self.starts, group, self.members)
+        items = obs["history"].long()
+        met = items.clamp(min=0)
+        here = (items >= 0) & (self.group_of[met] == group.unsqueeze(1))
+        places = torch.where(here, self.place_of[met], self.members.shape[1])
+        seen = marked(places, self.members.shape[1])
+        left = seen.sum(1, keepdim=True) < self.sizes[group].unsqueeze(1)
+        return logits.masked_fill(seen & left, -torch.inf)  # none left: the group has no chance
 
-    def _draw(self, log_probs: Tensor, deterministic: bool) -> Tensor:
-        if deterministic:
-            return log_probs.argmax(1)
-        return torch.multinomial(log_probs.exp(), 1, generator=self.generator).squeeze(1)
+    def _draw(self, logits: Tensor, deterministic: bool) -> Tensor:
+        drawn = sample_slates(logits, 1, generator=self.generator, deterministic=deterministic)
+        return drawn.squeeze(1)
 
-    def _act(self, obs: Observation, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _drawn(self, obs: Observation, deterministic: bool) -> tuple[Tensor, ...]:
+        """Return groups and places (N,), the logits they were drawn from, and V(s) (N,)."""
         for_groups, for_items, value = self._state(obs)
-        of_groups = self._group_log_probs(for_groups, obs)
+        of_groups = self._group_logits(for_groups, obs)
         group = self._draw(of_groups, deterministic)
-        of_items = self._item_log_probs(for_items, group, obs)
-        place = self._draw(of_items, deterministic).unsqueeze(1)
-        log_prob = of_groups.gather(1, group.unsqueeze(1)) + of_items.gather(1, place)
-        return self.members[group].gather(1, place).squeeze(1), value, log_prob.squeeze(1)
+        of_items = self._item_logits(for_items, group, obs)
+        return group, self._draw(of_items, deterministic), of_groups, of_items, value
+
+    def act(self, obs: Observation) -> tuple[Tensor, Tensor]:
+        """Return drawn actions (N,) and values (N,): all that A2C reads of a step."""
+        group, place, _, _, value = self._drawn(obs, deterministic=False)
+        return self.members[group, place], value
 
     def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
-        return self._act(observation, deterministic)[0]
+        group, place, *_ = self._drawn(observation, deterministic)
+        return self.members[group, place]
 
     def forward(self, obs: Observation, deterministic: bool = False) -> tuple[Tensor, ...]:
         """Return actions (N,), values (N, 1) and log-probabilities (N,)."""
-        actions, value, log_prob = self._act(obs, deterministic)
-        return actions, value.unsqueeze(1), log_prob
+        group, place, of_groups, of_items, value = self._drawn(obs, deterministic)
+        log_prob = slate_log_prob(of_groups, group.unsqueeze(1))
+        log_prob = log_prob + slate_log_prob(of_items, place.unsqueeze(1))
+        return self.members[group, place], value.unsqueeze(1), log_prob
 
-    def evaluate_actions(
-        self, obs: Observation, actions: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return values, log-probabilities and entropies (N,), and no item log-probs (N, 0).
+    def log_probs(self, obs: Observation) -> Tensor:
+        """Return (N, I) log pi(a|s) of every item, -inf where seen: as dear as a flat head."""
+        for_groups, for_items, _ = self._state(obs)
+        logits = (for_items @ self._weight("item")) @ self.vectors.T
+        logits = logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+        padded = functional.pad(logits, (0, 1), value=-torch.inf)[:, self.members]  # -1: the pad
+        size = padded.logsumexp(2)  # (N, C), -inf where every item of a group was met
+        shift = self._group_logits(for_groups, obs).log_softmax(1) - size.clamp(min=-1e30)
+        return logits + shift[:, self.group_of]
+
+    def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return values, log-probabilities and entropies (N,).
 
         The entropy is that of the group plus that within the chosen group: an unbiased estimate,
         the exact one would need every group's items.
         """
         for_groups, for_items, value = self._state(obs)
-        of_groups = self._group_log_probs(for_groups, obs)
-        group = self.group_of[actions.long().flatten()]
-        of_items = self._item_log_probs(for_items, group, obs)
-        here = self.members[group] == actions.long().view(-1, 1)
-        within = of_items.masked_fill(~here, 0.0).sum(1)
-        log_prob = of_groups.gather(1, group.unsqueeze(1)).squeeze(1) + within
-        return value, log_prob, _entropy(of_groups) + _entropy(of_items), value.new_zeros(0)
+        chosen = actions.long().flatten()
+        group = self.group_of[chosen]
+        of_group, spread = chosen_and_entropy(self._group_logits(for_groups, obs), group)
+        of_item, within = chosen_and_entropy(
+            self._item_logits(for_items, group, obs), self.place_of[chosen]
+        )
+        return value, of_group + of_item, spread + within
 
     def predict_values(self, obs: Observation) -> Tensor:
         """Return V(s) as (N, 1)."""
         return self._state(obs)[2].unsqueeze(1)
+
+    def reseed(self, luck: int) -> None:
+        """Restart the sampling luck, so that a deployment does not depend on what ran before."""
+        self.generator.manual_seed(luck)
+
+    def check_table(self, fingerprint: str) -> None:
+        """Raise SimrecError unless `fingerprint` is that of the table this policy was made for."""
+        check_fingerprint(self.table_fingerprint, fingerprint)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
@@ -208,7 +253,3 @@ class TwoLevelPolicy(BasePolicy):
             "lr_schedule": self._dummy_schedule,
             **self.arguments,
         }
-
-
-def _entropy(log_probs: Tensor) -> Tensor:
-    return -(log_probs.exp() * log_probs.clamp(min=-1e4)).sum(1)

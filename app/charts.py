@@ -76,6 +76,7 @@ def curves_chart(
             figure.add_scatter(
                 x=[*curve.env_step, *curve.env_step[::-1]],
                 y=[*curve.high, *curve.low[::-1]],
+                mode="lines",
                 fill="toself",
                 fillcolor=translucent(colour, 0.18),
                 line={"width": 0},

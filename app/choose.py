@@ -41,13 +41,13 @@ def study(root: Path, read_only: bool) -> Overview | None:
         invitation(root, read_only)
         return None
     worlds = {folder: load.world_of(folder) for folder in folders}
-    left, right = st.columns([1, 2])
+    left, right, _ = st.columns([1, 1, 1])
     if len(set(worlds.values())) > 1:
         with left:
             world = one("World", [ALL, *sorted(set(worlds.values()))], "world")
         folders = [f for f in folders if world in (ALL, worlds[f])]
     else:
-        right = st.container()
+        right = left
     names = {folder.name: folder for folder in folders}
     with right:
         folder = names[one("Study", list(names), "study")]

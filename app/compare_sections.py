@@ -6,8 +6,9 @@ import streamlit as st
 
 from simrec.app import choose, load
 from simrec.app.charts import curves_chart, phase_chart, title_of
+from simrec.app.compare_tables import measures_table, noted
 from simrec.app.forest import diversity_chart, forest_chart, levels_chart
-from simrec.app.show import chart, say
+from simrec.app.show import chart, csv, say
 from simrec.compare import BASES, Comparison
 from simrec.curves import Curve
 from simrec.overview import Overview
@@ -105,6 +106,21 @@ def _diversity(
     )
 
 
+def _noted(
+    found: Overview, comparison: Comparison, picked: list[str], seeds: tuple[int, ...]
+) -> None:
+    frame = noted(found, picked, seeds)
+    if len(frame.columns) < 2:
+        say("These runs note no further measures; runs made by today's simrec do.")
+        return
+    st.html(measures_table(frame))
+    csv(frame, "measures")
+    st.caption(
+        "Means over seeds. The share of frozen actions is empty where a strategy has no frozen "
+        "policy to choose from. Diversity is measured on the sessions recorded item by item."
+    )
+
+
 def _logged(
     found: Overview, picked: list[str], quantity: str, seeds: tuple[int, ...]
 ) -> dict[str, Curve]:
@@ -118,4 +134,5 @@ SECTIONS: dict[str, Section] = {
     "Frozen policy's part": _frozen,
     "Entropy and reward": _entropy,
     "Diversity": _diversity,
+    "More measures": _noted,
 }

@@ -1,13 +1,18 @@
 """The cards and tables of the Compare page, with winners only where they are clear."""
 
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
+from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 
 from simrec.app.style import card, cell, dot, named, table
 from simrec.compare import Comparison
 from simrec.findings import COLUMNS, pair_rows, verdict
-from simrec.leaders import FEWER_IS_BETTER, KNOWS_USERS, Leader, leader
+from simrec.leaders import FEWER_IS_BETTER, KNOWS_USERS, Leader
+from simrec.overview import Overview
 from simrec.statistics import resolved
 
 _CARDS = (
@@ -18,11 +23,15 @@ _CARDS = (
 )
 
 
-def leaders(comparison: Comparison) -> list[str]:
-    """Return a card for each question a newcomer asks: who is best, and how sure is it?"""
+def leader_cards(first: Mapping[str, Leader | None]) -> list[str]:
+    """Return a card for each question a newcomer asks: who is best, and how sure is it?
+
+    Args:
+        first: Measure -> who leads by it.
+    """
     cards = []
     for measure, label, unit, digits in _CARDS:
-        found = leader(comparison, measure)
+        found = first[measure]
         if found is None:
             continue
         value = " ".join(found.value.texts(digits))
@@ -30,6 +39,21 @@ def leaders(comparison: Comparison) -> list[str]:
             card(label, named(found.strategy), f"{value} {unit}", *_doubt(found, digits, measure))
         )
     return cards
+
+
+def session_link(comparison: Comparison) -> str:
+    """Return a link to a session that shows what sets two strategies apart, "" for fewer."""
+    names = [
+        n for n in ("ft", "ap", "frozen", *comparison.strategies) if n in comparison.strategies
+    ]
+    others = [n for n in ("scratch", "random", *names) if n in comparison.strategies]
+    pair = next(((a, b) for a in names for b in others if a != b), None)
+    if pair is None:
+        return ""
+    a, b = pair
+    where = urlencode({"study": comparison.study, "a": a, "b": b, "when": "early"})
+    words = f"See why: one user under {a} and under {b}, early in the run, with the same luck"
+    return f'<p class="sr-link"><a href="session?{escape(where)}">{escape(words)}</a></p>'
 
 
 def _doubt(found: Leader, digits: int, measure: str) -> list[str]:
@@ -40,17 +64,33 @@ def _doubt(found: Leader, digits: int, measure: str) -> list[str]:
         words = " ".join(found.lead.texts(digits, signed=True))
         fewer = "fewer than" if measure in FEWER_IS_BETTER else "ahead of"
         lines.append(f"Clearly {fewer} {found.runner_up} by {words}.".replace("by +", "by "))
+        lines.append(_corrected(found))
     if not lines:
         lines.append("Nothing to compare it with.")
     return lines
 
 
-def strategies(comparison: Comparison) -> tuple[str, pd.DataFrame]:
+def _corrected(found: Leader) -> str:
+    """Return whether the lead holds when all the comparisons made to find it are counted."""
+    if not np.isfinite(found.p):
+        return "One seed in common: no p can be told."
+    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
+    holds = "Holds" if found.p <= 0.05 else "Does not hold"
+    times = f"{found.contrasts} comparisons" if found.contrasts > 1 else "one comparison"
+    return f"{holds} when corrected for {times} ({p}, Holm, paired t)."
+
+
+def strategies(
+    comparison: Comparison, first: Mapping[str, Leader | None]
+) -> tuple[str, pd.DataFrame]:
     """Return the table of levels as HTML and as data; a winner is marked only where it is alone.
 
     Strategies that know the users are shown and cannot win.
+
+    Args:
+        comparison: The study.
+        first: Measure -> who leads by it.
     """
-    first = {column.measure: leader(comparison, column.measure) for column in COLUMNS}
     rows, data = [], []
     for name, standing in comparison.strategies.items():
         marks = " (knows the users)" if name in KNOWS_USERS else ""
@@ -96,3 +136,47 @@ def differences(comparison: Comparison) -> tuple[str, pd.DataFrame]:
             )
         rows.append(cells)
     return table(["difference", *(c.title for c in COLUMNS)], rows), pd.DataFrame(data)
+
+
+_NOTED = {  # measures that a run notes beside its tables: title with unit, decimals
+    "frozen_share": ("share of frozen actions (0 to 1)", 2),
+    "regret": ("regret to the oracle (clicks a session)", 2),
+    "lost_before_step_5": ("left before the 5th item (0 to 1)", 3),
+    "worst_decile_clicks": ("clicks of the worst-served tenth", 2),
+    "session_diversity": ("diversity in a session (0 to 1)", 2),
+    "exposure_gini": ("inequality of exposure (Gini, 0 to 1)", 2),
+    "novelty_bits": ("novelty (bits)", 1),
+}
+
+
+def noted(found: Overview, names: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    """Return what runs note beside their tables, as means over seeds: a row a strategy.
+
+    Columns: strategy, then a title with its unit for each measure that some run notes; NaN where a
+    strategy has none.
+    """
+    rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
+    for record in found.records.values():
+        if record.strategy in rows and record.seed in seeds:
+            rows[record.strategy].append(record.notes.get("measures") or {})
+    known = {m for mine in rows.values() for noted in mine for m in noted}
+    order = [m for m in _NOTED if m in known] + sorted(known - set(_NOTED))
+    data: dict[str, list[Any]] = {"strategy": list(rows)}
+    for measure in order:
+        title, digits = _NOTED.get(measure, (measure.replace("_", " "), 3))
+        data[title] = [_mean(mine, measure, digits) for mine in rows.values()]
+    return pd.DataFrame(data)
+
+
+def _mean(mine: Sequence[Mapping[str, Any]], measure: str, digits: int) -> float:
+    values = [noted[measure] for noted in mine if noted.get(measure) is not None]
+    return round(float(np.mean(values)), digits) if values else float("nan")
+
+
+def measures_table(frame: pd.DataFrame) -> str:
+    """Return the table of `noted` as HTML."""
+    rows = [
+        [("", named(str(row[0]))), *(("", "" if np.isnan(v) else f"{v:g}") for v in row[1:])]
+        for row in frame.itertuples(index=False)
+    ]
+    return table(frame.columns, rows)

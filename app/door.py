@@ -1,4 +1,4 @@
-"""The one door to simulated users and policies, opened only by pages that play."""
+"""The one door to rooms the dashboard may not enter, opened only by pages that need it."""
 
 from types import ModuleType
 
@@ -8,3 +8,17 @@ def live() -> ModuleType:
     import simrec.live
 
     return simrec.live
+
+
+def codes() -> ModuleType:
+    """Return `simrec.items.rq_kmeans`, which codes vectors by numpy alone."""
+    import simrec.items.rq_kmeans
+
+    return simrec.items.rq_kmeans
+
+
+def prompts() -> ModuleType:
+    """Return `simrec.llm.prompts`, which writes the prompt of a question."""
+    import simrec.llm.prompts
+
+    return simrec.llm.prompts

@@ -1,6 +1,7 @@
 """What pages read, kept between reruns for as long as the run folders do not change."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from simrec.config import StudyConfig
 from simrec.curves import Curve
 from simrec.datasets.dataset import Dataset
 from simrec.digest_curves import metric_curve
+from simrec.digest_study import Kept, read_kept, study_key, write_kept
 from simrec.errors import SimrecError
+from simrec.leaders import Leader, leader
+from simrec.measures import MEASURES
 from simrec.overview import Overview, find_studies, overview
 from simrec.randomness import generator
 from simrec.records import find_runs, read_record
@@ -59,29 +63,69 @@ def world_of(folder: Path) -> str:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading runs")
-def _overview(folder: str, at: Stamp) -> Overview | SimrecError:
+def _overview(folder: str, at: Stamp) -> tuple[Overview | SimrecError, Kept | None, str]:
+    place = Path(folder)
+    key = study_key(place)
+    kept = read_kept(place, key)
+    if kept is not None:
+        return kept.overview, kept, key
     try:
-        return overview(Path(folder))
+        return overview(place), None, key
     except SimrecError as error:
-        return error
+        return error, None, key
 
 
 def study(folder: Path) -> Overview:
     """Return a study's overview; raise SimrecError where it cannot be read."""
-    found = _overview(str(folder), stamp(folder))
+    found, _, _ = _overview(str(folder), stamp(folder))
     if isinstance(found, SimrecError):
         raise found
     return found
 
 
-@st.cache_resource(max_entries=32, show_spinner="Comparing strategies")
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _comparison(folder: str, at: Stamp, seeds: tuple[int, ...]) -> Comparison:
-    return study(Path(folder)).compare(seeds)
+    found = study(Path(folder))
+    _, kept, _ = _overview(folder, at)
+    if kept is not None and list(seeds) == found.seeds:
+        return found.compare(seeds, kept.standings)
+    return found.compare(seeds)
 
 
 def comparison(folder: Path, seeds: tuple[int, ...]) -> Comparison:
     """Return the comparison of a study's strategies over some of its seeds."""
     return _comparison(str(folder), stamp(folder), seeds)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _leader(folder: str, at: Stamp, seeds: tuple[int, ...], measure: str) -> Leader | None:
+    _, kept, _ = _overview(folder, at)
+    if kept is not None and list(seeds) == kept.overview.seeds:
+        return kept.leaders[measure]
+    return leader(_comparison(folder, at, seeds), measure)
+
+
+def leaders(folder: Path, seeds: tuple[int, ...]) -> dict[str, Leader | None]:
+    """Return who leads by each measure over some of a study's seeds."""
+    at = stamp(folder)
+    return {measure: _leader(str(folder), at, seeds, measure) for measure in MEASURES}
+
+
+def remember(found: Overview) -> None:
+    """Write the study's file, so that it opens at once next time; skipped where it is there."""
+    at = stamp(found.folder)
+    read, kept, key = _overview(str(found.folder), at)
+    seeds = tuple(found.seeds)
+    if kept is not None or read is not found:
+        return
+    _remember(str(found.folder), at, seeds, key)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _remember(folder: str, at: Stamp, seeds: tuple[int, ...], key: str) -> None:
+    place = Path(folder)
+    with suppress(OSError):  # a runs folder that may only be read is opened the slow way
+        write_kept(study(place), comparison(place, seeds), leaders(place, seeds), key)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -37,17 +38,25 @@ def main() -> None:
                 partial(function, given.runs, given.read_only),
                 title=title,
                 icon=f":material/{icon}:",
-                url_path=title.lower(),
+                url_path="start" if title == "Compare" else title.lower(),
                 default=title == "Compare",
             )
             for title, icon, function in entries
         ]
         for section, entries in shown.items()
     }
-    chosen = st.navigation(pages)
+    # Streamlit serves the default page at "/" only; a bookmark of "/compare" is to be found too.
+    moved = partial(_moved, pages["Results"][0])
+    hidden = st.Page(moved, title="Compare", url_path="compare", visibility="hidden")
+    chosen = st.navigation({**pages, "Results": [*pages["Results"], hidden]})
     with st.sidebar:
         st.segmented_control("Save charts as", ["PNG", "SVG"], default="PNG", key="picture")
     chosen.run()
+
+
+def _moved(page: Any) -> None:
+    """Show another page in this one's place, with what the address says."""
+    st.switch_page(page, query_params={k: st.query_params.get_all(k) for k in st.query_params})
 
 
 main()

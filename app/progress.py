@@ -18,13 +18,14 @@ def cores() -> int:
 
 
 def shipped() -> dict[str, str]:
-    """Return the studies that come with simrec: name -> YAML text, the toy study first."""
+    """Return the studies that come with simrec: name -> YAML text, the quickest first."""
     found = {
         entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
         for entry in files("simrec.configs").iterdir()
         if entry.name.endswith(".yaml")
     }
-    return dict(sorted(found.items(), key=lambda pair: (pair[0] != "demo", pair[0])))
+    quick = ("toy", "demo")
+    return {name: found[name] for name in (*quick, *sorted(found.keys() - set(quick)))}
 
 
 def begin(root: Path, text: str) -> None:
@@ -48,11 +49,12 @@ def invitation(root: Path, read_only: bool) -> None:
             st.text("Make some with 'simrec demo' or 'simrec run', then reload this page.")
             return
         st.text(
-            "The toy study makes some: generated micro-videos, simulated users, ten strategies and "
-            "controls, five seeds. It takes about three minutes on two cores."
+            "The toy study makes some: generated micro-videos, simulated users, four strategies "
+            "and two controls, three seeds. It takes about a minute on two free cores. The larger "
+            "demo, with ten strategies and controls, can be started on the Runs page."
         )
         if st.button("Start the toy study", type="primary", icon=":material/play_arrow:"):
-            begin(root, shipped()["demo"])
+            begin(root, shipped()["toy"])
 
 
 @st.fragment(run_every=2.0)

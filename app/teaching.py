@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from simrec.app import load
+from simrec.app import door, load
+from simrec.catalogue import Catalogue
 from simrec.errors import SimrecError
 from simrec.interactions import Part
 from simrec.overview import Overview
@@ -22,6 +23,44 @@ def answers(found: Overview, seed: int) -> PreferenceSet:
             "pretrained ask no teacher; to have some, run the study again with 'frozen'"
         )
     return PreferenceSet.load(newest[-1])
+
+
+def exchanges(found: Overview, seed: int, number: int) -> pd.DataFrame:
+    """Return what was asked and replied word by word for one question, a row a request.
+
+    Columns as the teacher's transcript has them, among them prompt, reply, valid, parsed, cached,
+    prompt_tokens and completion_tokens; no row where no transcript was kept.
+
+    Args:
+        found: The study.
+        seed: Whose preferences.
+        number: Row of the question in the preferences, from 0.
+
+    Raises:
+        SimrecError: The transcript cannot be read.
+    """
+    paths = (found.folder / "stages").glob(f"questions-seed-{seed}-*.parquet")
+    newest = sorted(paths, key=lambda path: path.stat().st_mtime)
+    if not newest:
+        return pd.DataFrame()
+    try:
+        return pd.read_parquet(newest[-1], filters=[("question_id", "==", number)])
+    except (OSError, ValueError) as error:
+        raise SimrecError(
+            f"{newest[-1]} cannot be read; delete it and run the study again"
+        ) from error
+
+
+def rewritten(found: Overview, catalogue: Catalogue, answer: Preference) -> tuple[str, bool]:
+    """Return the prompt of a question as the study's settings write it, and whether it was asked.
+
+    It was asked exactly so where its fingerprint is that of the answer.
+    """
+    prompts = door.prompts()
+    settings = found.first.config.get("teacher", {})
+    template = prompts.SHIPPED[settings.get("form", "list")]
+    prompt = prompts.render(answer.question, catalogue, template, domain=settings.get("domain", ""))
+    return prompt.text, bool(answer.prompt_sha) and prompt.sha == answer.prompt_sha
 
 
 def by_place(given: Sequence[Preference]) -> pd.DataFrame:

@@ -7,9 +7,9 @@ work. It does not import torch: the adapter for Stable-Baselines3 is in `simrec.
 
 from dataclasses import asdict as _asdict
 
-from simrec.envs.load import WorldSpec
 from simrec.envs.registry import WORLDS, load_world, register
 from simrec.envs.single import RecommendEnv
+from simrec.envs.spec import WorldSpec
 from simrec.envs.users import FactorUsers, UserModel
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import Rules, World, build_world

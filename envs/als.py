@@ -76,13 +76,13 @@ def factorise(
     item = np.c_[rng.normal(0.0, 0.1, (n_items, rank)), np.zeros(n_items)]  # vector, bias
     user = np.zeros((n_users, rank + 1))
     for _ in range(iterations):
-        user = _ridge_rows(seen, residual, item, penalty, np.zeros((1, rank + 1)))
+        user = ridge_rows(seen, residual, item, penalty, np.zeros((1, rank + 1)))
         prior = design @ map_to_vectors(design, item, count, shrinkage)
-        item = _ridge_rows(seen_t, residual_t, user, penalty, prior)
+        item = ridge_rows(seen_t, residual_t, user, penalty, prior)
     return Factors(mean, user[:, -1], item[:, -1], user[:, :-1], item[:, :-1])
 
 
-def _ridge_rows(
+def ridge_rows(
     seen: sparse.csr_matrix,
     residual: sparse.csr_matrix,
     other: NDArray[np.float64],
@@ -91,8 +91,9 @@ def _ridge_rows(
 ) -> NDArray[np.float64]:
     """Return for every row of `seen` (R, C) its vector and bias (R, d + 1), all rows at once.
 
-    The normal equations need sums of outer products over the row's columns; those products are
-    formed once for each column and summed by one sparse product.
+    Row r minimises sum_c seen[r, c] (t - <v_r, v_c> - b_r - b_c)^2 + penalty |(v_r, b_r) - prior|^2
+    where `residual` holds seen * t. The sums of outer products that this needs are formed once for
+    each column and added up by one sparse product.
     """
     width = other.shape[1]
     x = np.c_[other[:, :-1], np.ones(len(other))]  # what multiplies (vector, own bias)

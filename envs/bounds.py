@@ -9,7 +9,7 @@ from simrec.envs.choice import logit
 from simrec.envs.oracle import Oracle
 from simrec.envs.plan import spread_list
 from simrec.envs.sessions import Observation
-from simrec.envs.users import affinity_of_all
+from simrec.envs.users import affinity_of_all, has_plain_factors
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
 from simrec.errors import SimrecError
@@ -20,6 +20,11 @@ Scores = Callable[[Observation], NDArray[np.float64]]  # (B, I) for the observat
 Policy = Callable[[RecommendVectorEnv], Scores]  # shows the unseen item with the highest score
 
 MOST_STATIC = 0.70  # share of the gain over chance that one list for everybody may have
+_ORACLE = (
+    "The oracle is approximate: the better of greedy by the true probability and a beam search that"
+    "{} ignores {}."
+)
+NO_MOODS = _ORACLE.format("", "leaving")  # `oracle_note` of a world with the default rules
 _SAMPLE = 1000  # users whose tastes make the static lists
 
 
@@ -37,9 +42,9 @@ def world_bounds(
     any item, `popular` goes down the popularity list, `static` is the better of two lists that
     are the same for everybody (by mean true affinity; and built greedily against boredom),
     `myopic` shows the item with the highest true click probability now, and `oracle` is the better
-    of myopic and a plan made for each user by beam search. The oracle is approximate: the search
-    ignores leaving, and that a user clicks one place of a slate at most, and does not look at
-    every list, so a better policy may exist.
+    of myopic and a plan made for each user by beam search. The oracle is approximate, as
+    `oracle_note` says, so a better policy may exist. The static lists are made against boredom, not
+    against the other moods.
 
     Args:
         world: The world judged; its truth is read.
@@ -49,8 +54,8 @@ def world_bounds(
         slate_size: Items shown in a step, k.
 
     Returns:
-        For each of random, popular, static, myopic, oracle: clicks (mean over sessions), clicks_se
-        (its standard error) and length (mean steps).
+        For each of random, popular, static, myopic, oracle: clicks (mean over sessions of what
+        `Rules.reward` counts), clicks_se (its standard error) and length (mean steps).
     """
     rng = generator(seed, "bounds", "random")
 
@@ -71,6 +76,36 @@ def world_bounds(
         "myopic": myopic,
         "oracle": max(myopic, planned, key=_clicks),
     }
+
+
+def oracle_note(world: World, slate_size: int = 1) -> str:
+    """Say how the oracle of a world is computed and what it leaves out.
+
+    Args:
+        world: The world.
+        slate_size: Items shown in a step, k.
+    """
+    rules, moods = world.rules, []
+    if rules.drift and has_plain_factors(world.users):
+        moods.append("drift")
+    moods += [name for name in ("satiation", "novelty") if getattr(rules, name)]
+    if world.schedule.shifts:
+        moods.append("shifts")
+    followed = ""
+    if moods:  # made before the first click, so it cannot answer to the clicks that come
+        followed = f", once at the start, follows the expected course of {', '.join(moods)} and"
+    left_out = ["leaving"]
+    if slate_size > 1:
+        left_out.append(f"that the places of a slate compete ('{rules.choice}')")
+    if rules.reward != "clicks":
+        left_out.append(f"that the reward is '{rules.reward}' (it counts clicks)")
+    if world.schedule.lifetimes is not None or world.creators is not None:
+        left_out.append("items that appear or expire in the session")
+    if not has_plain_factors(world.users):
+        left_out.append(f"how {type(world.users).__name__} change by what they consume")
+    if world.friends is not None or world.retention is not None:
+        left_out.append("what comes after the session")
+    return _ORACLE.format(followed, ", and ".join(left_out))
 
 
 def static_order(

@@ -10,14 +10,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.utils.env_checker import check_env as check_gymnasium
+from gymnasium.wrappers import RecordEpisodeStatistics
+from gymnasium.wrappers.vector import RecordEpisodeStatistics as VectorStatistics
 from numpy.typing import NDArray
 from stable_baselines3.common.env_checker import check_env as check_sb3
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from simrec.envs.sb3 import SB3VecEnv
+from simrec.envs.semantic_actions import SemanticIdAction, StepwiseSemanticId
+from simrec.envs.single import RecommendEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.errors import SimrecError
 from simrec.files import fingerprint
+from simrec.items.rq_kmeans import residual_kmeans
+from simrec.items.semantic_ids import SemanticIds
 
 STEPS = 60  # of the vector checks: several sessions of every slot
 SLOTS = 5
@@ -37,8 +44,11 @@ def check_world(id: str) -> list[str]:
         "gymnasium's checker, slate of 3": _gymnasium_slate,
         "SB3's checker": _sb3_single,
         "SB3's checker, slate of 3": _sb3_slate,
+        "both checkers, full observability": _full,
+        "both checkers, semantic ids": _semantic_ids,
         "vector: spaces, shapes, ends": _vector,
         "SB3 vector: spaces, shapes, infos": _sb3_vector,
+        "statistics of Gymnasium and SB3": _statistics,
         "same seed, same bytes": _deterministic,
         "a single env is a slot of the vector env": _single_is_slot,
     }
@@ -68,6 +78,23 @@ def _sb3_single(id: str) -> None:
 
 def _sb3_slate(id: str) -> None:
     check_sb3(gymnasium.make(id, slate_size=3).unwrapped)
+
+
+def _full(id: str) -> None:
+    env = gymnasium.make(id, observability="full", disable_env_checker=True).unwrapped
+    check_gymnasium(env)
+    check_sb3(env)
+
+
+def _semantic_ids(id: str) -> None:
+    for wrapper in (SemanticIdAction, StepwiseSemanticId):
+        inner = gymnasium.make(id, slate_size=2, disable_env_checker=True).unwrapped
+        assert isinstance(inner, RecommendEnv) and inner.table is not None
+        size = min(16, inner.world.n_items)
+        codes, centres = residual_kmeans(inner.table.fused, levels=2, size=size)
+        env = wrapper(inner, SemanticIds.from_codes(codes, size), centres=centres)
+        check_gymnasium(env, skip_render_check=True)
+        check_sb3(env)
 
 
 def _vector(id: str) -> None:
@@ -111,6 +138,22 @@ def _sb3_vector(id: str) -> None:
             assert env.observation_space.contains(one), "an observation is not in its space"
             assert ("terminal_observation" in infos[row]) == bool(done[row]), "wrong infos"
         assert reward.shape == done.shape == (SLOTS,), "wrong shapes"
+
+
+def _statistics(id: str) -> None:
+    for one in (RecordEpisodeStatistics(gymnasium.make(id)), Monitor(gymnasium.make(id))):
+        one.action_space.seed(0)
+        one.reset(seed=0)
+        total, over = 0.0, False
+        while not over:
+            _, reward, terminated, truncated, info = one.step(one.action_space.sample())
+            total, over = total + float(reward), terminated or truncated
+        assert float(info["episode"]["r"]) == total, f"{type(one).__name__} counted another return"
+    many = VectorStatistics(gymnasium.make_vec(id, num_envs=SLOTS))
+    many.action_space.seed(0)
+    many.reset(seed=0)
+    for _ in range(STEPS):  # Gymnasium 1.1 counts as if no session began again in the same step
+        many.step(many.action_space.sample())
 
 
 def _deterministic(id: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.envs.fit import Fitted, fit_population
+from simrec.envs.fit import fit_population
+from simrec.envs.fitting import Fitted
 from simrec.envs.realism import Score
 from simrec.interactions import InteractionLog, Part, Split
 from simrec.randomness import generator

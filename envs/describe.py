@@ -3,11 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from simrec.envs.bounds import MOST_STATIC, Bound, static_share, world_bounds
+from simrec.envs.bounds import MOST_STATIC, Bound, oracle_note, static_share, world_bounds
+from simrec.envs.build import fit_settings
 from simrec.envs.debias import DebiasGain, debias_gain
 from simrec.envs.horizon import Planning, planning_gains, planning_verdict
-from simrec.envs.load import WorldSpec, load, load_parts
+from simrec.envs.load import load, load_parts
+from simrec.envs.modality_users import ModalityUsers
 from simrec.envs.resemblance import Resemblance
+from simrec.envs.spec import WorldSpec
 from simrec.files import home
 from simrec.interactions import IMPLICIT
 
@@ -27,6 +30,8 @@ class FittedWorld:
     fit: dict[str, Any]  # FitReport.as_dict()
     scales: dict[str, float]  # those that are not calibrated
     debias: DebiasGain | None  # where the world weights a self-selected log
+    kind: str  # of users, a name in spec.KINDS
+    modalities: dict[str, float] | None  # mean weight of each, where users weigh them
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers."""
@@ -42,6 +47,7 @@ class MeasuredWorld:
     static_share: float
     planning: tuple[Planning, ...]
     verdict: str  # whether planning pays
+    oracle: str  # how the oracle was computed
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers and the verdict."""
@@ -56,27 +62,21 @@ def fitted(spec: WorldSpec) -> FittedWorld:
     """
     loaded, source = load(spec, home()), load_parts(spec)
     log, gain = source.dataset.log, None
-    if source.propensity is not None and log.unit not in IMPLICIT:
-        fit: dict[str, Any] = {} if spec.shrinkage is None else {"shrinkage": spec.shrinkage}
-        gain = debias_gain(
-            log,
-            source.split,
-            loaded.table.fused,
-            source.propensity,
-            like_at=spec.like_at,
-            seed=spec.seed,
-            rank=spec.rank,
-            **fit,
-        )
-    chosen = {
+    if source.propensity is not None and log.unit not in IMPLICIT and spec.users == "factor":
+        settings = fit_settings(spec) | {"shrinkage": loaded.fit["shrinkage"]}
+        gain = debias_gain(log, source.split, loaded.table.fused, source.propensity, **settings)
+    changed = {
         "user x": spec.user_scale,
         "item x": spec.item_scale,
         "personal x": spec.interaction_scale,
     }
-    scales = {name: value for name, value in chosen.items() if value != 1.0}
+    scales = {name: value for name, value in changed.items() if value != 1.0}
     if spec.intercept_shift:
         scales["logits "] = spec.intercept_shift
-    world = loaded.world
+    world, weights = loaded.world, None
+    if isinstance(world.users, ModalityUsers):
+        means = world.users.weights.mean(axis=0).tolist()
+        weights = dict(zip(world.users.modalities, means, strict=True))
     return FittedWorld(
         spec.dataset,
         world.n_users,
@@ -87,6 +87,8 @@ def fitted(spec: WorldSpec) -> FittedWorld:
         dict(loaded.fit),
         scales,
         gain,
+        spec.users,
+        weights,
     )
 
 
@@ -106,6 +108,15 @@ def fit_lines(found: FittedWorld) -> list[str]:
             f"  {label:16}{score['rmse']:8.3f}{score['auc']:8.3f}{score['calibration_error']:20.3f}"
         )
     lines.append(f"  {'popularity':16}{'':8}{fit['popularity_auc']:8.3f}")
+    if found.modalities is not None:
+        told = ", ".join(f"{name} {weight:.2f}" for name, weight in found.modalities.items())
+        lines.append(f"users weigh modalities, on average {told}; their RMSE is that of P(like)")
+    if found.kind == "llm":
+        lines.append("users are played by a language model, asked before anybody plays")
+    else:
+        how = "chosen by cross-validation inside the training part"
+        how = how if fit["chosen"] else "fixed beforehand; --shrinkage chosen would look for one"
+        lines.append(f"shrinkage of tastes {fit['shrinkage']:g}, {how}")
     gain = fit["model"]["auc"] - max(
         fit["bias"]["auc"], fit["item_mean"]["auc"], fit["popularity_auc"]
     )
@@ -137,7 +148,8 @@ def measured(spec: WorldSpec, *, seed: int, sessions: int) -> MeasuredWorld:
     )
     gains = tuple(planning_gains(loaded.world, seed=seed, sessions=max(sessions // 4, 2)))
     verdict = planning_verdict(gains, loaded.world)
-    return MeasuredWorld(spec.dataset, bounds, static_share(bounds), gains, verdict)
+    note = oracle_note(loaded.world)
+    return MeasuredWorld(spec.dataset, bounds, static_share(bounds), gains, verdict, note)
 
 
 def bounds_lines(found: MeasuredWorld) -> list[str]:
@@ -147,6 +159,7 @@ def bounds_lines(found: MeasuredWorld) -> list[str]:
         lines.append(
             f"  {name:8}{bound['clicks']:7.2f} ({bound['clicks_se']:.2f}) {bound['length']:6.1f}"
         )
+    lines.append(found.oracle)
     held = "" if found.static_share <= MOST_STATIC else f", more than the {MOST_STATIC:.0%} allowed"
     lines.append(f"one list for everybody has {found.static_share:.0%} of the gain{held}")
     lines += [f"  {gain.sentence()}" for gain in found.planning]

@@ -60,7 +60,7 @@ def log_sessions(
                 "expected above 0 and at most 1"
             )
         before = {name: np.array(part) for name, part in obs.items()}
-        users, episodes = info["user"].copy(), info["episode"].copy()
+        users, episodes = info["user"].copy(), info["session"].copy()
         obs, reward, terminated, truncated, info = env.step(actions)
         for b in range(slots):
             if episodes[b] >= rounds:

@@ -28,7 +28,7 @@ class Finals:
         self._rows: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         columns = {
             "user": shown.last_counts[:, 0],
-            "episode": shown.last_counts[:, 1],
+            "session": shown.last_counts[:, 1],
             "clicks": shown.last_sums[:, 0],
             "reward": shown.last_sums[:, 1],
             "length": shown.last_counts[:, 2],

@@ -1,39 +1,30 @@
 """A population fitted to what users did, where the log does not say what they declined."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from simrec.envs.als import Factors
-from simrec.envs.fit import Fitted, check_parts, population
-from simrec.envs.logistic import factorise_clicks
-from simrec.envs.realism import (
-    FitReport,
-    Score,
-    area_under_curve,
-    calibration_error,
-    logistic_weights,
+from simrec.envs.fitting import (
+    Fitted,
+    Offers,
+    Parts,
+    Scales,
+    Shrinkage,
+    check_parts,
+    chosen_shrinkage,
+    columns,
+    fit_and_judge,
+    nine_tenths,
 )
+from simrec.envs.logistic import factorise_clicks
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
 from simrec.randomness import generator
 
 NEGATIVES = 4  # corrected negatives beside each event, which makes the mean P(click) about 1 in 5
-
-
-@dataclass(frozen=True)
-class Offers:
-    """Pairs that users are taken to have met, and what they did."""
-
-    user: NDArray[np.int64]  # (n,)
-    item: NDArray[np.int64]  # (n,)
-    clicked: NDArray[np.bool_]  # (n,) False for a corrected negative
-
-    def __len__(self) -> int:
-        """Return the number of pairs n."""
-        return len(self.user)
+SHRINKAGE = 3.0
 
 
 def corrected_offers(
@@ -89,7 +80,7 @@ def fit_clicks(
     like_at: float,
     seed: int,
     rank: int = 12,
-    shrinkage: float = 3.0,
+    shrinkage: Shrinkage = SHRINKAGE,
     bias_shrinkage: float = 1.0,
     iterations: int = 12,
     popularity_power: float = 0.5,
@@ -114,7 +105,8 @@ def fit_clicks(
         like_at: Feedback of at least this much is a click; other events are left out.
         seed: Draws the held-out tenth, the negatives and the first factors.
         rank: Length of the taste vectors.
-        shrinkage: Ridge penalty of the vectors.
+        shrinkage: Ridge penalty of the vectors; "chosen" takes the best of a grid in
+            cross-validation inside the truth part.
         bias_shrinkage: Ridge penalty of the biases.
         iterations: Rounds of alternating steps.
         popularity_power: Exposure is (events + 1) to this power: 0 takes all popularity for taste,
@@ -143,7 +135,7 @@ def fit_clicks(
         rng = generator(seed, "fit", "negatives", purpose)
         return corrected_offers(log, rows, known, exposure, rng=rng)
 
-    def fitted(met: Offers, purpose: str, rank: int) -> Factors:
+    def factors(met: Offers, purpose: str, rank: int, penalty: float) -> Factors:
         return factorise_clicks(
             met.user,
             met.item,
@@ -151,63 +143,46 @@ def fit_clicks(
             features,
             n_users=log.n_users,
             rank=rank,
-            shrinkage=shrinkage,
+            shrinkage=penalty,
             bias_shrinkage=bias_shrinkage,
             iterations=iterations,
             rng=generator(seed, "fit", purpose),
         )
 
-    shuffled = generator(seed, "fit", "held-out").permutation(truth_rows)
-    n_held = max(len(shuffled) // 10, 1)
-    held, kept = shuffled[:n_held], shuffled[n_held:]
-    part, checked = offers(kept, truth_rows, "part"), offers(held, truth_rows, "held-out")
-    whole, judging = offers(truth_rows, truth_rows, "whole"), offers(realism_rows, did, "judging")
+    def loss(fit_rows: NDArray[np.int64], fold: NDArray[np.int64], penalty: float) -> float:
+        found = factors(offers(fit_rows, truth_rows, "folds"), "choice", rank, penalty)
+        judged = offers(fold, truth_rows, "fold")
+        logits = found.mean + columns(found, judged)[:, 1:].sum(axis=1)
+        return float(np.mean(np.logaddexp(0.0, logits) - logits * judged.clicked))
 
-    def probabilities(first: Factors, last: Factors) -> tuple[NDArray[np.float64], ...]:
-        weights = logistic_weights(_columns(first, checked), checked.clicked)
-        return weights, expit(_columns(last, judging) @ weights)
-
-    final = fitted(whole, "final", rank)
-    weights, probability = probabilities(fitted(part, "calibration", rank), final)
-    _, bias = probabilities(fitted(part, "calibration", 0), fitted(whole, "final", 0))
-    _, means = probabilities(_item_odds(log, part), _item_odds(log, whole))
-    popularity = np.bincount(log.item[truth_rows], minlength=log.n_items).astype(np.float64)
-    report = FitReport(
-        model=_score(probability, judging.clicked),
-        bias=_score(bias, judging.clicked),
-        item_mean=_score(means, judging.clicked),
-        popularity_auc=area_under_curve(popularity[judging.item], judging.clicked),
-        judged=len(judging),
-        like_share=float(judging.clicked.mean()),
-        intercept=float(weights[0]),
-        user_weight=float(weights[1]),
-        item_weight=float(weights[2]),
-        interaction_weight=float(weights[3]),
+    if shrinkage == "chosen":
+        rng = generator(seed, "fit", "folds")
+        penalty = chosen_shrinkage(truth_rows, loss, start=SHRINKAGE, rng=rng)
+    else:
+        penalty = float(shrinkage)
+    kept, held = nine_tenths(truth_rows, generator(seed, "fit", "held-out"))
+    found = fit_and_judge(
+        Parts(
+            kept=offers(kept, truth_rows, "part"),
+            held=offers(held, truth_rows, "held-out"),
+            whole=offers(truth_rows, truth_rows, "whole"),
+            judging=offers(realism_rows, did, "judging"),
+        ),
+        (
+            lambda met, purpose: factors(met, purpose, rank, penalty),
+            lambda met, purpose: factors(met, purpose, 0, penalty),
+            lambda met, purpose: item_odds(log, met),
+        ),
+        popularity=np.bincount(log.item[truth_rows], minlength=log.n_items).astype(np.float64),
+        shrinkage=penalty,
+        chosen=shrinkage == "chosen",
+        scales=Scales(user_scale, item_scale, interaction_scale, intercept_shift),
     )
-    users = population(
-        final,
-        weights,
-        whole.user,
-        whole.item,
-        user_scale=user_scale,
-        item_scale=item_scale,
-        interaction_scale=interaction_scale,
-        intercept_shift=intercept_shift,
-    )
-    chance = probability[: len(realism_rows)]
-    return Fitted(users, report, chance, chance)
+    n = len(realism_rows)  # the events come first, then the negatives
+    return replace(found, rating=found.rating[:n], probability=found.probability[:n])
 
 
-def _columns(factors: Factors, met: Offers) -> NDArray[np.float64]:
-    parts = (
-        factors.user_bias[met.user],
-        factors.item_bias[met.item],
-        factors.interaction(met.user, met.item),
-    )
-    return np.stack((np.ones(len(met)), *parts), axis=1)
-
-
-def _item_odds(log: InteractionLog, met: Offers) -> Factors:
+def item_odds(log: InteractionLog, met: Offers) -> Factors:
     """Return the log odds that each item is taken when met, shrunk by one answer of each kind."""
     taken = np.bincount(met.item[met.clicked], minlength=log.n_items)
     met_at_all = np.bincount(met.item, minlength=log.n_items)
@@ -215,11 +190,3 @@ def _item_odds(log: InteractionLog, met: Offers) -> Factors:
     odds = np.log((taken + share) / (met_at_all - taken + 1.0 - share) * (1.0 - share) / share)
     none = np.zeros((log.n_users, 0)), np.zeros((log.n_items, 0))
     return Factors(float(np.log(share / (1 - share))), np.zeros(log.n_users), odds, *none)
-
-
-def _score(probability: NDArray[np.float64], clicked: NDArray[np.bool_]) -> Score:
-    return Score(
-        rmse=float(np.sqrt(((probability - clicked) ** 2).mean())),
-        auc=area_under_curve(probability, clicked),
-        calibration_error=calibration_error(probability, clicked),
-    )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from simrec.catalogue import Catalogue
 from simrec.envs.users import UserState
 from simrec.errors import SimrecError
 from simrec.files import fingerprint
+from simrec.llm.kept import bare_name
 
 Complete = Callable[[list[str]], Sequence[str]]  # prompts -> replies, one for each, in order
 
@@ -72,7 +74,7 @@ class LLMUser:
     @property
     def label(self) -> str:
         """What to write beside results of a world with these users."""
-        return f"users played by {self.model}, not fitted to people"
+        return label_of(self.model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -90,22 +92,29 @@ class LLMUser:
             SimrecError: A reply has no whole number from 0 to 10, or there are too few replies.
         """
         users = np.broadcast_to(state["user"][:, None], items.shape)
+        return chance_of(self.answers(users, items))
+
+    def answers(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what the model answers for pairs of users and items, both of one shape."""
         pairs = np.stack((users.ravel(), items.ravel()), axis=1)
         unique, place = np.unique(pairs, axis=0, return_inverse=True)
-        answers = np.array(self._answers([(int(u), int(i)) for u, i in unique]))
-        chance = np.clip(answers / TOP, _EDGE, 1.0 - _EDGE)
-        return np.asarray(chance[place.ravel()].reshape(items.shape))
+        answers = np.array(self._answers([(int(u), int(i)) for u, i in unique]), dtype=np.int64)
+        return np.asarray(answers[place.ravel()].reshape(items.shape))
 
     def consume(
         self, state: UserState, items: NDArray[np.int64], feedback: NDArray[np.float32]
     ) -> None:
         """Change nothing: the model is told the start history only."""
 
+    def recalled(self, user: int, item: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the past (n,) the model is told of when it judges an item: here all of it."""
+        return self._history[user], self._liked[user]
+
     def question(self, user: int, item: int) -> str:
         """Return what the model is asked about one user and one item."""
         seen = [
             (self._catalogue.titles[i], liked > 0)
-            for i, liked in zip(self._history[user], self._liked[user], strict=True)
+            for i, liked in zip(*self.recalled(user, item), strict=True)
             if i >= 0
         ]
         good = "; ".join(title for title, liked in seen if liked) or "nothing known"
@@ -148,17 +157,26 @@ class LLMUser:
         return int(found[0])
 
 
-def circularity(users: object, teacher: str) -> str | None:
+def label_of(model: str) -> str:
+    """Return what to write beside results of a world whose users this model plays."""
+    return f"users played by {model.partition('@http')[0]}, not fitted to people"
+
+
+def chance_of(answers: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Return P(like) of answers from 0 to 10, of any shape; 0 and 10 are kept off the ends."""
+    return np.asarray(np.clip(answers / TOP, _EDGE, 1.0 - _EDGE))
+
+
+def circularity(user: str, teacher: str) -> str | None:
     """Return a warning where one language model is both teacher and user, else None.
 
     Args:
-        users: The population of a world.
-        teacher: Name of the teacher's model.
+        user: Model that plays the users, "" for users fitted to people.
+        teacher: Name of the teacher's model; how and where it is served makes no difference.
     """
-    model = getattr(users, "model", None)
-    if model is None or str(model) != teacher:
+    if not user or bare_name(user) != bare_name(teacher):
         return None
     return (
-        f"circular: {teacher} is both teacher and user, so the teacher is right by construction "
-        "and nothing is learnt about people"
+        f"circular: {bare_name(teacher)} is both teacher and user, so the teacher is right by "
+        "construction and nothing is learnt about people"
     )

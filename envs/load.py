@@ -1,9 +1,8 @@
 """From a specification to a world: read the data, fit the users, keep the result on disk."""
 
-import importlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,55 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec import __version__
-from simrec.datasets.columns import event_columns, split_dataset
+from simrec.catalogue import Catalogue
+from simrec.datasets.columns import EventColumns, event_columns, split_dataset
 from simrec.datasets.dataset import Dataset
-from simrec.envs.propensity import popularity_propensity
-from simrec.envs.realism import FitReport
-from simrec.envs.world import SCHEMA, Rules, World, build_world
+from simrec.datasets.source import read_dataset
+from simrec.envs.build import Source, behaving, fit_world, topic_names
+from simrec.envs.propensity import bayes_propensity, popularity_propensity
+from simrec.envs.saved import SCHEMA
+from simrec.envs.spec import BAYES, BEHAVIOUR
+from simrec.envs.spec import WorldSpec as WorldSpec
+from simrec.envs.world import World
 from simrec.errors import SimrecError
 from simrec.files import atomic_folder, fingerprint, write_json
-from simrec.interactions import Part, Split
+from simrec.interactions import IMPLICIT, Part, Split
 from simrec.items.build import build_item_table
 from simrec.items.table import ItemTable
+from simrec.randomness import generator
 
-FETCHED = "ml-100k"  # MovieLens 100K under the name that fetching gives it
-IMPORTS = {  # names that the registered worlds expect in the library
-    "movielens": "MovieLens 100K",
-    "coat": "Coat, Schnabel et al. 2016",
-    "lastfm": "HetRec 2011 Last.fm 2K",
-    "industry": "Amazon Industrial and Scientific 2018",
-    "microlens": "MicroLens-50k",
-}
-
-
-@dataclass(frozen=True)
-class WorldSpec:
-    """All that fixes a world: its data, its population and its rules."""
-
-    dataset: str  # "toy", a name in the library, or "module:function" returning a Dataset
-    seed: int = 0  # of the generated data, the split, the item table and the fit
-    topics_attribute: str | None = None  # attribute whose values bore; None = clusters of items
-    like_at: float = 4.0  # feedback of at least this much is a like
-    history: int = 10  # H, items known of a user before the first recommendation
-    min_item_events: int = 1  # items with fewer events are left out
-    min_user_events: int = 2  # users with fewer events are left out
-    text: str = "hashed"  # text encoder of the item table
-    rank: int = 12  # length of the users' taste vectors
-    shrinkage: float | None = None  # ridge penalty of those; None = the fit's own
-    user_scale: float = 1.0  # 1 = calibrated, as for the next three
-    item_scale: float = 1.0
-    interaction_scale: float = 1.0
-    intercept_shift: float = 0.0  # 0 = calibrated
-    horizon: int = 20  # see Rules for these four
-    patience: int = 4
-    boredom: float = 0.6
-    window: int = 5
-    debias: bool = False  # weight ratings by the inverse of the chance that they were given
-
-    @property
-    def rules(self) -> Rules:
-        """How a session runs."""
-        return Rules(self.horizon, self.patience, self.boredom, self.window)
+FEW = 0.05  # of the ratings not chosen by users, which tell the shares of each rating
+NOBODY = -1  # in place of a Part: an event that is neither fitted to nor judged on
+FITS = 3  # raise it when a fit's meaning changes, so that older worlds are not read back
 
 
 @dataclass(frozen=True)
@@ -69,99 +39,58 @@ class Loaded:
 
     world: World
     table: ItemTable
-    titles: tuple[str, ...]  # (I,)
+    catalogue: Catalogue
     fit: Mapping[str, Any]  # FitReport.as_dict()
 
-
-@dataclass(frozen=True)
-class Source:
-    """The data of a world, filtered and split."""
-
-    dataset: Dataset
-    split: Split
-    propensity: NDArray[np.float64] | None  # (n,) the chance that each event was seen, if known
-    asked: NDArray[np.bool_] | None  # (n,) events that the log sets apart for judging, if any
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Titles of the items (I,)."""
+        return self.catalogue.titles
 
 
-def load_source(name: str, seed: int) -> Dataset:
-    """Return the data set a specification names.
+def source_of(dataset: Dataset, split: Split, *, debias: bool | str, seed: int) -> Source:
+    """Return a data set with its split and, if asked for, propensities.
 
     Args:
-        name: "toy", a name in the library, or "module:function".
-        seed: Of the toy's generator.
+        dataset: The data.
+        split: Who may see which event.
+        debias: True takes the log's propensities or, where it has none, estimates them from how
+            active users and how popular items are in the events that may be fitted on. BAYES
+            estimates them from ratings, with the shares of a few ratings that users did not choose;
+            these are then judged by nobody.
+        seed: Draws those few.
 
     Raises:
-        SimrecError: There is no such data set.
+        SimrecError: BAYES, and all ratings were chosen.
     """
-    if name == "toy":
-        from simrec.datasets.toy import make_toy
-
-        return make_toy(seed=seed)
-    if ":" in name:
-        return _call(name)
-    from simrec.datasets.library import load_dataset
-
-    found = library_name(name)
-    if found is None and name in IMPORTS:
-        raise SimrecError(
-            f"the data set '{name}' ({IMPORTS[name]}) is not in the library; run "
-            + ("`simrec data fetch ml-100k` or " if name == "movielens" else "")
-            + f"`simrec data import --format tidy PATH --name {name}` with your copy of it"
-        )
-    return load_dataset(found or name)
-
-
-def library_name(name: str) -> str | None:
-    """Return the library's name of a specification's data set, or None where it is absent.
-
-    A data set of "module:function" is taken to be there and keeps its name.
-    """
-    from simrec.datasets.library import list_datasets
-
-    known = list_datasets()
-    if ":" in name or name in known:
-        return name
-    return FETCHED if name == "movielens" and FETCHED in known else None
-
-
-def _call(name: str) -> Dataset:
-    """Return what "module:function" returns."""
-    module, _, function = name.partition(":")
-    try:
-        load: Callable[[], Dataset] = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise SimrecError(
-            f"cannot import the data set '{name}' ({error}); expected 'module:function', with the "
-            "module on the Python path"
-        ) from error
-    dataset = load()
-    if not isinstance(dataset, Dataset):
-        raise SimrecError(f"'{name}' returned a {type(dataset).__name__}; expected a Dataset")
-    return dataset
-
-
-def load_parts(spec: WorldSpec) -> Source:
-    """Return the data of a specification, filtered and split, with propensities if asked for.
-
-    Where `debias` is set and the log has no propensities, they are estimated from how active users
-    and how popular items are in the events that may be fitted on.
-    """
-    dataset = load_source(spec.dataset, spec.seed)
-    if spec.min_item_events > 1 or spec.min_user_events > 1:
-        dataset = dataset.filtered(
-            min_item_events=spec.min_item_events, min_user_events=spec.min_user_events
-        )
-    split = split_dataset(dataset, seed=spec.seed, history=spec.history)
     columns = event_columns(dataset)
-    chances = _propensity(dataset, split, columns.propensity) if spec.debias else None
+    if debias == BAYES:
+        return _bayes(dataset, split, columns.judging, seed)
+    chances = _propensity(dataset, split, columns) if debias else None
     return Source(dataset, split, chances, columns.judging)
 
 
-def _propensity(
-    dataset: Dataset, split: Split, known: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    if known is not None:
-        return known
+def _bayes(dataset: Dataset, split: Split, asked: NDArray[np.bool_] | None, seed: int) -> Source:
+    log = dataset.log
+    if asked is None or log.unit in IMPLICIT:
+        raise SimrecError(
+            f"debias is '{BAYES}', but all events of '{dataset.catalogue.name}' were chosen by its "
+            "users; expected ratings whose column 'split' begins with 'test', or debias: true"
+        )
+    random = np.flatnonzero(asked)
+    few = generator(seed, "propensity").permutation(random)[: round(FEW * len(random))]
+    part = split.part.copy()
+    part[few] = NOBODY
+    truth = np.flatnonzero(split.part == Part.TRUTH)
+    rating = log.feedback.astype(np.float64)
+    chances = np.ones(len(log))
+    chances[truth] = bayes_propensity(rating[truth], rating[few], n_pairs=log.n_users * log.n_items)
+    return Source(dataset, replace(split, part=part), chances, asked)
+
+
+def _propensity(dataset: Dataset, split: Split, known: EventColumns) -> NDArray[np.float64]:
+    if known.propensity is not None:
+        return known.propensity
     log = dataset.log
     truth = split.part == Part.TRUTH
     chances = np.ones(len(log))
@@ -174,6 +103,19 @@ def _propensity(
     return chances
 
 
+def load_parts(spec: WorldSpec) -> Source:
+    """Return the data of a specification, filtered and split, with propensities if asked for."""
+    dataset = read_dataset(
+        spec.dataset,
+        None,
+        seed=spec.seed,
+        min_item_events=spec.min_item_events,
+        min_user_events=spec.min_user_events,
+    )
+    split = split_dataset(dataset, seed=spec.seed, history=spec.history)
+    return source_of(dataset, split, debias=spec.debias, seed=spec.seed)
+
+
 def make_table(spec: WorldSpec, source: Source) -> ItemTable:
     """Return the item table of a specification; of the log it sees the agent's part only."""
     visible = source.dataset.log.item[source.split.part == Part.AGENT]
@@ -181,55 +123,49 @@ def make_table(spec: WorldSpec, source: Source) -> ItemTable:
     return build_item_table(source.dataset.catalogue, popularity, text=spec.text, seed=spec.seed)
 
 
-def fit_world(spec: WorldSpec, source: Source, table: ItemTable) -> tuple[World, FitReport]:
-    """Return the world of a specification, fitted now, and how its users agree with real ones."""
-    fit = {} if spec.shrinkage is None else {"shrinkage": spec.shrinkage}
-    return build_world(
-        source.dataset,
-        source.split,
-        table,
-        topics_attribute=spec.topics_attribute,
-        like_at=spec.like_at,
-        history=spec.history,
-        rules=spec.rules,
-        seed=spec.seed,
-        propensity=source.propensity,
-        rank=spec.rank,
-        user_scale=spec.user_scale,
-        item_scale=spec.item_scale,
-        interaction_scale=spec.interaction_scale,
-        intercept_shift=spec.intercept_shift,
-        **fit,
-    )
+@lru_cache(maxsize=8)
+def load(spec: WorldSpec, data_home: Path) -> Loaded:
+    """Return the world of a specification; it is fitted once and kept under the data home.
 
-
-def world_folder(spec: WorldSpec, source: Source, data_home: Path) -> Path:
-    """Return where the fitted world lies; its name is the key over everything it is made from."""
-    key = fingerprint(
-        source.dataset.fingerprint,
-        source.split.part,
-        source.propensity,
-        asdict(spec),
-        __version__,
-        str(SCHEMA),
-    )
-    return data_home / "worlds" / key
+    How users behave (the fields in BEHAVIOUR) is no part of what is kept, so that the same users
+    are not fitted again for other rules.
+    """
+    plain: dict[str, Any] = {
+        field.name: field.default for field in fields(spec) if field.name in BEHAVIOUR
+    }
+    fitted = _load(replace(spec, **plain), data_home)
+    topics = topic_names(spec, fitted.catalogue)
+    return replace(fitted, world=behaving(spec, fitted.world, topics))
 
 
 @lru_cache(maxsize=8)
-def load(spec: WorldSpec, data_home: Path) -> Loaded:
-    """Return the world of a specification; `data_home` is part of the cache's key."""
+def _load(spec: WorldSpec, data_home: Path) -> Loaded:
+    """Return a fitted world from disk or fitted now; `data_home` is part of the cache's key."""
     source = load_parts(spec)
-    titles = source.dataset.catalogue.titles
+    catalogue = source.dataset.catalogue
     folder = world_folder(spec, source, data_home)
     if folder.is_dir():
         table = ItemTable.load(folder / "items.safetensors")
         fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-        return Loaded(World.load(folder / "world"), table, titles, fit)
+        return Loaded(World.load(folder / "world"), table, catalogue, fit)
     table = make_table(spec, source)
     world, report = fit_world(spec, source, table)
     with atomic_folder(folder) as temporary:
         world.save(temporary / "world")
         table.save(temporary / "items.safetensors")
         write_json(temporary / "fit.json", report.as_dict())
-    return Loaded(world, table, titles, report.as_dict())
+    return Loaded(world, table, catalogue, report.as_dict())
+
+
+def world_folder(spec: WorldSpec, source: Source, data_home: Path) -> Path:
+    """Return where the fitted world lies; its name is the key over everything it is made from."""
+    settings = {k: v for k, v in asdict(spec).items() if k not in BEHAVIOUR}
+    key = fingerprint(
+        source.dataset.fingerprint,
+        source.split.part,
+        source.propensity,
+        settings,
+        __version__,
+        f"{SCHEMA}.{FITS}",
+    )
+    return data_home / "worlds" / key

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit
 
-from simrec.envs.als import Factors, map_to_vectors, standardised_rows
+from simrec.envs.als import Factors, map_to_vectors, ridge_rows, standardised_rows
 
 
 def factorise_clicks(
@@ -109,19 +109,9 @@ class Answered:
         prior: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return (R, d + 1): for every row the vector and bias that maximise the bound."""
-        width = other.shape[1]
-        x = np.c_[other[:, :-1], np.ones(len(other))]  # what multiplies (vector, own bias)
-        outer = (x[:, :, None] * x[:, None, :]).reshape(len(x), width * width)
-        bend = self._matrix(curve)
-        pull = self._matrix(push - curve * mean)
-        right = pull @ x - bend @ (other[:, -1:] * x) + penalty * prior
-        solved = np.empty((self.shape[0], width))
-        block = max(1, 4_000_000 // width**2)  # rows at a time: at most 32 MB of normal matrices
-        for first in range(0, len(solved), block):
-            rows = slice(first, first + block)
-            left = (bend[rows] @ outer).reshape(-1, width, width) + np.diag(penalty)
-            solved[rows] = np.linalg.solve(left, right[rows][:, :, None])[:, :, 0]
-        return solved
+        return ridge_rows(
+            self._matrix(curve), self._matrix(push - curve * mean), other, penalty, prior
+        )
 
     def _matrix(self, values: NDArray[np.float64]) -> sparse.csr_matrix:
         return sparse.csr_matrix((values[self.order], self.columns, self.starts), self.shape)

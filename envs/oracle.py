@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.envs.choice import logit
+from simrec.envs.moods import moods_of
 from simrec.envs.plan import beam_plans
 from simrec.envs.users import affinity_of_all
 from simrec.envs.vector import RecommendVectorEnv
@@ -14,20 +15,22 @@ from simrec.envs.vector import RecommendVectorEnv
 
 def plan_sessions(env: RecommendVectorEnv, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return beam-search plans (n, T * k) for sessions at their start, in slots `rows` (n,)."""
-    rules, users = env.world.rules, env.current_users[rows]
+    world, users = env.played, env.current_users[rows]
+    rules = world.rules
     unseen = env.action_masks()[rows, : env.world.n_items]
     blocks = []
     for first in range(0, len(rows), 256):  # bounds the memory of the search
         part = slice(first, first + 256)
-        truth = logit(affinity_of_all(env.world.users, env.world.users.begin(users[part])))
+        truth = logit(affinity_of_all(world.users, world.users.begin(users[part])))
         truth[~unseen[part]] = -np.inf
         blocks.append(
             beam_plans(
                 truth,
-                env.world.topics,
+                world.topics,
                 length=rules.horizon * env.slate_size,
                 boredom=rules.boredom,
                 window=rules.window,
+                moods=moods_of(world, users[part], env.date, env.slate_size),
             )
         )
     return np.concatenate(blocks)

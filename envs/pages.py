@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from simrec.envs.bounds import MOST_STATIC
+from simrec.datasets.source import IMPORTS
+from simrec.envs.bounds import MOST_STATIC, NO_MOODS
 from simrec.envs.cards import write_card
 from simrec.envs.describe import PREDICTORS, fitted, measured, realism_lines
-from simrec.envs.load import IMPORTS, load, load_parts
+from simrec.envs.load import load, load_parts
 from simrec.envs.registry import world_spec
 from simrec.envs.resemblance import resemblance
 from simrec.errors import SimrecError
@@ -35,8 +36,9 @@ ARGUMENTS: Mapping[str, str] = {
     "min_item_events": "items with fewer events are left out",
     "min_user_events": "users with fewer events are left out",
     "text": "text encoder of the item table",
-    "rank": "length of the taste vectors",
-    "shrinkage": "ridge penalty of the taste vectors; None takes the fit's own",
+    "users": "factor, modality (they weigh the parts of items) or llm (played by a model)",
+    "rank": "length of the taste vectors of factor users",
+    "shrinkage": "ridge penalty of tastes; None takes the fit's own, chosen cross-validates",
     "user_scale": "times the users' effects; 1 is calibrated",
     "item_scale": "times the items' effects; 1 is calibrated",
     "interaction_scale": "times the personal part of taste; 1 is calibrated",
@@ -45,7 +47,27 @@ ARGUMENTS: Mapping[str, str] = {
     "patience": "steps in a row without a click after which the user leaves",
     "boredom": "logits lost by an item whose topics equal those shown lately",
     "window": "items shown lately that count for boredom",
-    "debias": "weight ratings by the inverse of the chance that they were given",
+    "debias": "weight ratings by the inverse chance that they were given; bayes estimates it",
+    "friends": "pull of friends on taste vectors, 0 to 1",
+    "user_model": "users llm: the model that plays them, such as openai:MODEL@URL",
+    "user_options": "users llm: further arguments of the model's backend",
+    "people": "users llm: how many arrive, each asked about every item",
+    "choice": "multinomial, cascade, position or dependent",
+    "attention": "chance of looking at the next place; not used by multinomial",
+    "browse": "the same just after a click, for dependent",
+    "reward": "clicks, minutes, likes or depth",
+    "minutes": "length of an item, for reward minutes",
+    "leave": "streak, boredom or budget",
+    "tolerance": "mean overlap at which a step is bad, for leave boredom",
+    "budget": "effort a user spends in a session, for leave budget",
+    "refund": "part of a step's effort that a fully watched item gives back",
+    "drift": "share of the way that tastes go towards what was clicked",
+    "satiation": "logits lost for one item of the same topics clicked just before",
+    "recovery": "share of satiation that is left after a step",
+    "novelty": "logits gained by an item unlike all that was shown in the session",
+    "retention": "when users come back: base, gain, days",
+    "shifts": "tastes that shift: a list of date, size, topics, until",
+    "churn": "items that come and go: share, last, lifetime",
 }
 
 
@@ -75,7 +97,7 @@ def page_facts(id: str, *, sessions: int = SESSIONS, card: Path | None = None) -
         write_card(alike, card)
     return {
         "id": id,
-        "spec": asdict(spec),
+        "spec": json.loads(json.dumps(asdict(spec))),  # lists for tuples, as when read back
         "topics": world.topics.shape[1],
         "length": world.start_items.shape[1] + world.rules.horizon,
         "fit": found.as_dict(),
@@ -84,6 +106,7 @@ def page_facts(id: str, *, sessions: int = SESSIONS, card: Path | None = None) -
         "static_share": bounds.static_share,
         "planning": [gain.sentence() for gain in bounds.planning],
         "verdict": bounds.verdict,
+        "oracle": bounds.oracle,
         "realism": realism_lines(alike),
         "realism_overall": [alike.overall.mean, alike.floor, alike.shuffled.mean],
     }
@@ -129,8 +152,8 @@ def page(facts: Mapping[str, Any]) -> str:
         "",
         "## Bounds",
         "",
-        "Clicks per session on the same users with the same luck. The oracle is approximate: the "
-        "better of greedy by the true probability and a beam search that ignores leaving.",
+        # numbers measured before the note was kept are all of worlds without moods
+        f"Clicks per session on the same users with the same luck. {facts.get('oracle', NO_MOODS)}",
         "",
         "| policy | clicks | standard error | steps |",
         "|---|---|---|---|",
@@ -182,7 +205,10 @@ def page(facts: Mapping[str, Any]) -> str:
         "",
         "## Arguments",
         "",
-        "`gymnasium.make` and `make_vec` take `slate_size` and any of these.",
+        "`gymnasium.make` and `make_vec` take any of these, and beside them `slate_size`, "
+        "`signals` and `masks` (more in the info), `behaviour` (other rules, a schedule, "
+        "retention, creators, friends) and `observability` (`partial`; `full` adds the true "
+        "state, for research only).",
         "",
         "| argument | here | meaning |",
         "|---|---|---|",

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from simrec.envs.moods import Course, Moods
+
 
 def spread_list(
     logits: NDArray[np.float64],
@@ -45,13 +47,14 @@ def beam_plans(
     length: int,
     boredom: float,
     window: int,
+    moods: Moods | None = None,
     beams: int = 8,
     candidates: int = 80,
 ) -> NDArray[np.int64]:
     """Return a list for each user that plans for the most expected clicks, by beam search.
 
-    Approximate on three counts: a beam keeps few partial lists, only the user's best items are
-    candidates, and leaving is ignored.
+    Approximate: a beam keeps few partial lists, only the user's best items are candidates, leaving
+    is ignored, and moods other than boredom follow their expected course (see `Moods`).
 
     Args:
         logits: (B, I) true logits of P(like); -inf where an item must not be used.
@@ -59,6 +62,7 @@ def beam_plans(
         length: Items in each list, T; fewer where there are fewer candidates.
         boredom: Logits lost at full overlap.
         window: Items shown lately that count.
+        moods: What else changes tastes; None = nothing.
         beams: Partial lists kept for each user, W.
         candidates: Items considered for each user, K.
 
@@ -75,6 +79,7 @@ def beam_plans(
     plan = np.zeros((n_users, 1, 0), dtype=np.int64)  # (B, W, t) places in the pool
     free = np.ones((n_users, 1, k), dtype=np.bool_)  # (B, W, K)
     total = np.zeros((n_users, 1), dtype=np.float32)  # (B, W) expected clicks so far
+    course = None if moods is None else Course(moods, themes, pool)
     for _ in range(length):
         recent = plan[:, :, -window:]
         if recent.shape[2]:
@@ -82,11 +87,16 @@ def beam_plans(
         else:
             mean = np.zeros((*plan.shape[:2], themes.shape[2]), dtype=np.float32)
         bored = odds[:, None, :] * np.exp(-boredom * (mean @ themes.transpose(0, 2, 1)))
+        if course is not None:
+            bored = bored * np.exp(course.logits())
         score = np.where(free, total[:, :, None] + bored / (1.0 + bored), -1.0)
         flat = score.reshape(n_users, -1)
         width = min(beams, flat.shape[1])
         kept = np.argpartition(-flat, width - 1, axis=1)[:, :width]
         parent, place = np.divmod(kept, k)  # (B, W) each
+        if course is not None:
+            odds_then = bored[rows, parent, place]
+            course.follow(parent, place, odds_then / (1.0 + odds_then))
         total = np.take_along_axis(flat, kept, axis=1)
         plan = np.concatenate([plan[rows, parent], place[:, :, None]], axis=2)
         free = free[rows, parent]

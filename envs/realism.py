@@ -37,6 +37,8 @@ class FitReport:
     user_weight: float  # logits for each rating unit (logit, if implicit) of the user's bias
     item_weight: float  # the same for the item's bias
     interaction_weight: float  # the same for the interaction
+    shrinkage: float  # ridge penalty of the taste vectors
+    chosen: bool  # it was chosen by cross-validation inside the training part, not beforehand
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers, nested by predictor."""

@@ -1,13 +1,19 @@
 """From a name to an environment: what `gymnasium.make` calls, and worlds of one's own."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium
 
-from simrec.envs.load import WorldSpec, load
+from simrec.envs.load import load
+from simrec.envs.observability import (
+    FullRecommendEnv,
+    FullRecommendVectorEnv,
+    check_observability,
+)
 from simrec.envs.single import RecommendEnv
+from simrec.envs.spec import CHOSEN, SCALES, WorldSpec, make_spec
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
 from simrec.errors import SimrecError, nearest
@@ -86,7 +92,7 @@ def spec_for(name: str, **changes: Any) -> WorldSpec:
     if name in NAMED or name in gymnasium.registry:
         given = asdict(_named(name))
     elif name in list_datasets():
-        given = {"dataset": name}
+        given = {"dataset": name, "shrinkage": CHOSEN}
         if dataset_info(name)["unit"] in IMPLICIT:
             given |= {"like_at": 1.0, "history": 4, "min_item_events": 5, "min_user_events": 8}
     else:
@@ -94,7 +100,11 @@ def spec_for(name: str, **changes: Any) -> WorldSpec:
             f"there is no world and no data set '{name}'; "
             f"{nearest(name, [*NAMED, *list_datasets()])}"
         )
-    return _spec(given | changes)
+    if changes.get("users", given.get("users", "factor")) != given.get("users", "factor"):
+        # what was tuned for one kind of users says nothing about another
+        tuned = ("rank", "shrinkage", *((*SCALES, "debias") if changes["users"] == "llm" else ()))
+        given = {name: value for name, value in given.items() if name not in tuned}
+    return make_spec(given | changes)
 
 
 def load_world(spec: str | WorldSpec) -> tuple[World, ItemTable]:
@@ -120,6 +130,7 @@ def make_single(
     render_mode: str | None = None,
     signals: bool = False,
     masks: bool = False,
+    observability: str = "partial",
     behaviour: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> RecommendEnv:
@@ -131,17 +142,22 @@ def make_single(
         render_mode: None, "ansi" or "rgb_array".
         signals: Put `watch`, `like` and `skip` into the info.
         masks: Put `action_mask` into the info.
-        behaviour: What `World.changed` takes: fields of Rules, a schedule, retention.
-        **spec: Fields of WorldSpec.
+        observability: "partial"; "full" adds the user's true state to the observation, for research
+            on what partial observability costs (see `simrec.envs.observability`).
+        behaviour: What `World.changed` takes, for parts that are objects; the rest has fields.
+        **spec: Fields of WorldSpec; retention, shifts and churn also as mappings of their fields.
     """
-    loaded = load(_spec(spec), home())
-    return RecommendEnv(
+    check_observability(observability)
+    loaded = load(make_spec(spec), home())
+    make = RecommendEnv if observability == "partial" else FullRecommendEnv
+    return make(
         loaded.world.changed(**behaviour) if behaviour else loaded.world,
         slate_size=slate_size,
         slot=slot,
         render_mode=render_mode,
         table=loaded.table,
         titles=loaded.titles,
+        covers=loaded.catalogue.images if render_mode == "rgb_array" else None,
         signals=signals,
         masks=masks,
     )
@@ -153,6 +169,7 @@ def make_vector(
     slate_size: int = 1,
     signals: bool = False,
     masks: bool = False,
+    observability: str = "partial",
     behaviour: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> RecommendVectorEnv:
@@ -163,11 +180,15 @@ def make_vector(
         slate_size: Items shown in a step, k.
         signals: Put `watch`, `like` and `skip` into the info.
         masks: Put `action_mask` into the info.
-        behaviour: What `World.changed` takes: fields of Rules, a schedule, retention.
-        **spec: Fields of WorldSpec.
+        observability: "partial"; "full" adds the user's true state to the observation, for research
+            on what partial observability costs (see `simrec.envs.observability`).
+        behaviour: What `World.changed` takes, for parts that are objects; the rest has fields.
+        **spec: Fields of WorldSpec; retention, shifts and churn also as mappings of their fields.
     """
-    loaded = load(_spec(spec), home())
-    return RecommendVectorEnv(
+    check_observability(observability)
+    loaded = load(make_spec(spec), home())
+    make = RecommendVectorEnv if observability == "partial" else FullRecommendVectorEnv
+    return make(
         loaded.world.changed(**behaviour) if behaviour else loaded.world,
         num_envs,
         slate_size=slate_size,
@@ -192,7 +213,7 @@ def register(id: str, *, dataset: str, **spec: Any) -> None:
         SimrecError: A field that WorldSpec has not, or the id is taken by something else.
     """
     kwargs = {"dataset": dataset, **spec}
-    _spec(kwargs)
+    make_spec(kwargs)
     known = gymnasium.registry.get(id)
     if known is not None:
         if known.kwargs == kwargs and known.entry_point == f"{__name__}:make_single":
@@ -207,19 +228,10 @@ def register(id: str, *, dataset: str, **spec: Any) -> None:
     )
 
 
-def _spec(given: dict[str, Any]) -> WorldSpec:
-    """Return the specification with these fields, naming a wrong one."""
-    known = [field.name for field in fields(WorldSpec)]
-    for name in given:
-        if name not in known:
-            raise SimrecError(f"a world has no setting '{name}'; {nearest(name, known)}")
-    return WorldSpec(**given)
-
-
 def _named(name: str) -> WorldSpec:
     known = gymnasium.registry.get(name)
     if known is not None and known.entry_point == f"{__name__}:make_single":
-        return _spec(known.kwargs)
+        return make_spec(known.kwargs)
     if name not in NAMED:
         raise SimrecError(f"there is no world '{name}'; {nearest(name, NAMED)}")
     return NAMED[name]

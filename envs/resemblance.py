@@ -22,6 +22,7 @@ from simrec.envs.rhythm import (
     played_sessions,
     repeat_rhythm,
 )
+from simrec.envs.told_users import ToldUsers
 from simrec.envs.users import UserModel
 from simrec.envs.world import World
 from simrec.errors import SimrecError
@@ -155,6 +156,9 @@ def _offers(
     """Return user rows (m,), offers (n,), the real answers (n,) and notes."""
     rows = np.flatnonzero(split.part == Part.REALISM)
     notes: list[str] = []
+    if isinstance(world.users, ToldUsers):
+        rows = rows[world.users.known[log.user[rows]]]
+        notes.append(f"{world.users.label}; compared are the people whom the model played")
     if log.unit in IMPLICIT:
         rows = rows[log.feedback[rows] >= like_at]
         truth = np.flatnonzero(split.part == Part.TRUTH)

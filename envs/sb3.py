@@ -42,7 +42,7 @@ class SB3VecEnv(VecEnv):
         self._seed = None
         self._reset_seeds()
         self._reset_options()
-        self.last_info = {"user": info["user"].copy(), "episode": info["episode"].copy()}
+        self.last_info = {"user": info["user"].copy(), "episode": info["session"].copy()}
         self._serving = self.last_info
         return obs
 
@@ -69,7 +69,7 @@ class SB3VecEnv(VecEnv):
                     },
                 }
         self.last_info = self._serving | {"terminated": terminated, "truncated": truncated}
-        self._serving = {"user": info["user"].copy(), "episode": info["episode"].copy()}
+        self._serving = {"user": info["user"].copy(), "episode": info["session"].copy()}
         return obs, reward.astype(np.float32), done, infos
 
     def close(self) -> None:

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simrec.envs.compiled import Compiled
+from simrec.envs.processes import Processes
 from simrec.envs.reference import Moment, answer
+from simrec.envs.refusals import as_slates, check_sessions, check_slates
 from simrec.envs.state import BLOCK, Memory, Shown, mark
 from simrec.envs.users import UserState, has_plain_factors
 from simrec.envs.world import World
-from simrec.errors import SimrecError
 from simrec.randomness import Purpose, uniform
 
 Observation = dict[str, NDArray[np.generic]]
@@ -32,7 +33,8 @@ class Sessions:
 
     A session's course depends only on (world, seed, slot, episode, slates) and, where the world
     has a schedule, the date: who arrives and how lucky a step is are read from counter-based
-    streams, so batch size and history of the process do not matter.
+    streams, so batch size and history of the process do not matter. Only creators and friends, if
+    the world has them, answer to what all slots are shown.
 
     Args:
         world: The world played.
@@ -54,18 +56,11 @@ class Sessions:
         signals: bool = False,
         compiled: bool = True,
     ) -> None:
-        if not 1 <= slate_size <= world.n_items:
-            raise SimrecError(
-                f"slate_size is {slate_size}; expected 1 to {world.n_items}, the number of items"
-            )
-        if not len(slots):
-            raise SimrecError("the number of environments is 0; expected 1 or more")
-        if world.rules.drift and not has_plain_factors(world.users):
-            raise SimrecError(
-                f"rules.drift is {world.rules.drift}, but {type(world.users).__name__} have no "
-                "taste vectors; expected FactorUsers, or let the model's own `consume` drift"
-            )
+        check_sessions(world, len(slots), slate_size)
         self.world = world
+        self._processes = Processes(world) if world.creators or world.friends else None
+        #: The world as creators and friends have made it by now; `world` where there are none.
+        self.played = world if self._processes is None else self._processes.world
         self.slate_size = slate_size
         self.slots = slots  # (B,) int64
         self.again = again
@@ -116,6 +111,8 @@ class Sessions:
     def start(self, seed: int) -> None:
         """Begin episode 0 of every slot under this luck."""
         self.seed, self.date = seed, 0
+        if self._processes is not None:
+            self._processes.start()
         if not has_plain_factors(self.world.users):
             self.state = {}
         self._turn ^= 1
@@ -136,6 +133,9 @@ class Sessions:
         """Begin the given episodes (n,) in batch rows (n,), with users (n,) or whoever arrives."""
         users = np.full(len(rows), -1, dtype=np.int64) if users is None else users
         self._compiled.begin(self.seed, rows, episodes, users, self._turn)
+        if self._processes is not None and self._processes.circle is not None:
+            self._processes.circle.begin(users)
+            self._compiled.begin(self.seed, rows, episodes, users, self._turn)  # with new tastes
         self.days[rows] = 0
         if has_plain_factors(self.world.users):
             return
@@ -152,14 +152,7 @@ class Sessions:
         Raises:
             SimrecError: Wrong shape, or not whole numbers.
         """
-        batch, k = len(self.slots), self.slate_size
-        given = np.asarray(actions)
-        if given.shape != (batch, k) and (k > 1 or given.shape != (batch,)):
-            wanted = (batch,) if k == 1 else (batch, k)
-            raise SimrecError(f"actions have shape {given.shape}; expected {wanted}")
-        if given.dtype.kind not in "iu":
-            raise SimrecError(f"actions have type {given.dtype}; expected integers (item rows)")
-        return np.ascontiguousarray(given.reshape(batch, k), dtype=np.int64)
+        return as_slates(actions, len(self.slots), self.slate_size)
 
     def advance(self, slates: NDArray[np.int64]) -> Outcome:
         """Show slates (B, k), let the users answer, and return what came of it.
@@ -175,24 +168,36 @@ class Sessions:
         if self._fast:
             found = self._compiled.advance(self.seed, self.date, slates, turn)
             if found is None:
-                self._refuse(slates)
+                check_slates(slates, self.step, self.world)
             assert found is not None, "the compiled step refused what the plain one takes"
             self._turn, ended = turn, found
         else:
-            self._refuse(slates)
+            check_slates(slates, self.step, self.world)
             self._turn = turn
             ended = self._advance_plainly(slates)
         self.date += 1
-        if self.again and (not self._fast or self.world.retention is not None):
+        if self._processes is not None:
+            self._tell(self._processes, slates, ended)
+        if self.again and self._ends_here:
             ended = ended.copy()
             self._begin_again(ended)
         now = self._shown[turn]
         return Outcome(now.reward, now.left, now.cut, ended)
 
+    def _tell(
+        self, processes: Processes, slates: NDArray[np.int64], ended: NDArray[np.int64]
+    ) -> None:
+        """Let creators and friends know what was shown (B, k) and who is done (n,)."""
+        if processes.supply is not None:
+            clicked = self.now.feedback[:, -self.slate_size :] > 0
+            processes.supply.shown(slates, clicked, self.date)
+        if processes.circle is not None:
+            processes.circle.end(self.user[ended], self.state["vector"][ended])
+
     def _advance_plainly(self, slates: NDArray[np.int64]) -> NDArray[np.int64]:
         """Do in numpy what the compiled step does; return the rows (n,) that ended."""
         now, memory, rules = self.now, self.memory, self.world.rules
-        found = answer(self.world, memory, self.state, slates, self._moment())
+        found = answer(self.played, memory, self.state, slates, self._moment())
         self._compiled.record(slates, found.signals.click, self._turn)
         now.reward[:] = found.reward
         now.left[:] = found.left
@@ -245,7 +250,7 @@ class Sessions:
         mask = np.ones((len(self.slots), self.world.n_items + 1), dtype=np.bool_)
         rows = np.arange(len(self.slots))[:, None]
         mask[rows, self.history()] = False  # -1 strikes the extra last column, then dropped
-        lifetimes = self.world.schedule.lifetimes
+        lifetimes = self.played.schedule.lifetimes
         if lifetimes is not None:
             mask[:, :-1] &= lifetimes.there(np.arange(self.world.n_items), self.date)
         return mask[:, :-1]
@@ -254,18 +259,6 @@ class Sessions:
         """Return a copy of the visible history (B, L), from the sessions' own record."""
         place = BLOCK + (self.step * self.slate_size)[:, None] + np.arange(self.length)
         return np.asarray(np.take_along_axis(self.memory.items, place, axis=1))
-
-    def _refuse(self, slates: NDArray[np.int64]) -> None:
-        """Raise SimrecError if an item is outside the catalogue, or a session past its horizon."""
-        n_items = self.world.n_items
-        low, high = slates.min(), slates.max()
-        if low < 0 or high >= n_items:
-            raise SimrecError(
-                f"action {high if high >= n_items else low} is not an item; expected a row from 0 "
-                f"to {n_items - 1}"
-            )
-        if (self.step >= self.world.rules.horizon).any():
-            raise SimrecError("a session is past its horizon; begin it again before the next step")
 
     def _moment(self) -> Moment:
         tilt = self.world.schedule.tilt(self.date, self.world.topics.shape[1])
@@ -279,13 +272,20 @@ class Sessions:
         past = np.take_along_axis(self.memory.items, BLOCK + self.length + shown - age, axis=1)
         return np.where(age <= shown, past, -1).astype(np.int64)
 
+    @property
+    def _begins_slowly(self) -> bool:
+        """True where something must be done here between the end of a session and the next."""
+        return self.world.retention is not None or self._processes is not None
+
     def _bind(self) -> None:
         """Prepare the compiled step, and the state of factors that lies in the memory."""
         memory, users = self.memory, self.world.users
+        again = self.again and not self._begins_slowly
         self._compiled = Compiled(
-            self.world, memory, self._shown, self.slots, self.slate_size, again=self.again
+            self.played, memory, self._shown, self.slots, self.slate_size, again=again
         )
         self._fast = self._wanted and self._compiled.covers_answer
+        self._ends_here = not self._fast or self._begins_slowly
         if has_plain_factors(users):
             width = users.item_vectors.shape[1]
             self.state = {"effect": memory.effect, "vector": memory.vector[:, :width]}

@@ -168,8 +168,8 @@ class RecommendEnv(gymnasium.Env[Observation, ArrayLike]):
         return self._sessions.slates(np.asarray(action)[None])
 
     def _info(self) -> dict[str, Any]:
-        user, episode = self._sessions.now.who[0].tolist()
-        info: dict[str, Any] = {"user": user, "episode": episode}
+        user, session = self._sessions.now.who[0].tolist()
+        info: dict[str, Any] = {"user": user, "session": session}
         if self._signals:
             for name, values in more_signals(self._sessions.now.watch).items():
                 info[name] = values[0].copy()

@@ -63,7 +63,8 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
     retention, the same user, whatever is recommended (common random numbers).
 
     ## Info
-    `user` and `episode` (B,) belong to the returned observation. In a world with retention so do
+    `user` and `session` (B,), the number of the slot's episode, belong to the returned observation
+    (Gymnasium keeps the key `episode` for RecordEpisodeStatistics). In a world with retention so do
     `days` (B,): days since the same user's last session, 0 for a new user. Sessions that ended are
     begun again in the same step; their last observation and info are in `final_obs` (an object
     array of dictionaries) and `final_info`, with Gymnasium's masks `_final_obs` and `_final_info`.
@@ -88,6 +89,7 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
         "autoreset_mode": AutoresetMode.SAME_STEP,
         "render_modes": [],
     }
+    _sessions_class: type[Sessions] = Sessions
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
         self.num_envs = num_envs
         self.table = table
         slots = np.arange(first_slot, first_slot + num_envs, dtype=np.int64)
-        self._sessions = Sessions(world, slots, slate_size, again=True, signals=signals)
+        self._sessions = self._sessions_class(world, slots, slate_size, again=True, signals=signals)
         self._finals = [Finals(shown) for shown in self._sessions.turns]
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._signals, self._masks = signals, masks
@@ -117,6 +119,16 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
     def world(self) -> World:
         """The world played; its users are the truth, which agents must not read."""
         return self._sessions.world
+
+    @property
+    def played(self) -> World:
+        """The world as creators and friends have made it by now; the truth, like `world`."""
+        return self._sessions.played
+
+    @property
+    def date(self) -> int:
+        """Steps since the seed was set."""
+        return self._sessions.date
 
     @property
     def slate_size(self) -> int:
@@ -219,8 +231,8 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
 
     def _info(self) -> dict[str, Any]:
         now = self._sessions.now
-        user, episode = now.who[:, 0], now.who[:, 1]
-        info = {"user": user, "_user": self._all, "episode": episode, "_episode": self._all}
+        user, session = now.who[:, 0], now.who[:, 1]
+        info = {"user": user, "_user": self._all, "session": session, "_session": self._all}
         if self._signals:
             for name, values in more_signals(now.watch).items():
                 info |= {name: values, f"_{name}": self._all}

@@ -1,33 +1,31 @@
 """A world: a population, its topics and start histories, who arrives, and the rules."""
 
-import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simrec.datasets.dataset import Dataset
+from simrec.envs.creators import Creators
 from simrec.envs.fit import fit_population
+from simrec.envs.fitting import Fitted
+from simrec.envs.friends import Friends, friend_graph
 from simrec.envs.implicit import fit_clicks
 from simrec.envs.realism import FitReport
 from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules as Rules
+from simrec.envs.saved import ARRAYS, read_world, save_world
 from simrec.envs.schedule import Schedule
 from simrec.envs.topics import attribute_topics, cluster_topics
-from simrec.envs.users import FactorUsers, UserModel
+from simrec.envs.users import UserModel, has_plain_factors
 from simrec.errors import SimrecError, nearest
-from simrec.files import atomic_folder, fingerprint, write_json
-from simrec.interactions import IMPLICIT, Part, Split, start_histories
+from simrec.files import fingerprint
+from simrec.interactions import IMPLICIT, InteractionLog, Part, Split, start_histories
 from simrec.items.table import ItemTable
 from simrec.randomness import generator
-
-SCHEMA = 1  # of the saved folder; raise it when an older folder could be misread
-_ARRAYS = ("topics", "start_items", "start_feedback", "arrivals")
-_FACTORS = ("user_effect", "item_effect", "user_vectors", "item_vectors")
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,10 @@ class World:
     start_feedback: NDArray[np.float32]  # (U, H) 1 liked, 0 not or empty
     arrivals: NDArray[np.int64]  # (n,) user rows that may arrive, all equally often
     rules: Rules = field(default_factory=Rules)
-    schedule: Schedule = field(default_factory=Schedule)  # what changes on a date; not saved
+    schedule: Schedule = field(default_factory=Schedule)  # what changes on a date
     retention: Retention | None = None  # when users come back; None = a new user each time
+    creators: Creators | None = None  # who answer to exposure; not saved
+    friends: Friends | None = None  # who influence each other; not saved
 
     def __post_init__(self) -> None:
         """Check that the parts agree."""
@@ -71,6 +71,18 @@ class World:
                     f"expected row numbers from {low} to {end - 1}"
                 )
         self.schedule.check(n_items, self.topics.shape[1])
+        if self.creators is not None and self.creators.owner.shape != (n_items,):
+            raise SimrecError(
+                f"world '{self.name}' has creators of {self.creators.owner.shape} items; expected "
+                f"({n_items},), one an item"
+            )
+        if self.friends is not None:
+            if not has_plain_factors(self.users):
+                raise SimrecError(
+                    f"world '{self.name}' has friends, but {type(self.users).__name__} have no "
+                    "taste vectors; expected FactorUsers"
+                )
+            friend_graph(self.friends.pairs, n_users)
         if not len(self.arrivals):
             raise SimrecError(
                 f"world '{self.name}' has no arrivals; expected at least one user row"
@@ -93,25 +105,32 @@ class World:
         A user model without a `fingerprint` of its own counts with the name of its class only.
         """
         own = getattr(self.users, "fingerprint", type(self.users).__name__)
-        arrays = [getattr(self, name) for name in _ARRAYS]
+        arrays = [getattr(self, name) for name in ARRAYS]
         parts = [self.name, str(own), *arrays, self.rules.described()]
         if self.schedule:
             parts.append(self.schedule.described())
         if self.retention is not None:
             parts.append(asdict(self.retention))
+        for process in (self.creators, self.friends):
+            if process is not None:
+                parts.append({type(process).__name__: process.described()})
         return fingerprint(*parts)
 
     def changed(
         self,
         schedule: Schedule | None = None,
         retention: Retention | None = None,
+        creators: Creators | None = None,
+        friends: Friends | None = None,
         **rules: Any,
     ) -> "World":
-        """Return the same world with other rules, a schedule, or users who come back.
+        """Return the same world with other rules, a schedule, users who come back, and so on.
 
         Args:
             schedule: What changes on a date; None keeps what there is.
             retention: When users come back; None keeps what there is.
+            creators: Who answer to exposure; None keeps what there is.
+            friends: Who influence each other; None keeps what there is.
             **rules: Fields of Rules.
 
         Raises:
@@ -126,54 +145,22 @@ class World:
             rules=replace(self.rules, **rules),
             schedule=self.schedule if schedule is None else schedule,
             retention=self.retention if retention is None else retention,
+            creators=self.creators if creators is None else creators,
+            friends=self.friends if friends is None else friends,
         )
 
     def save(self, folder: Path) -> None:
         """Write the world as a folder of one .npz and one .json file, whole or not at all.
 
         Raises:
-            SimrecError: The population is not FactorUsers, the only kind that can be saved.
+            SimrecError: The population is of a kind that cannot be saved.
         """
-        if not isinstance(self.users, FactorUsers):
-            raise SimrecError(
-                f"world '{self.name}' cannot be saved: its users are {type(self.users).__name__}; "
-                "expected FactorUsers, so build such a world anew from its parts"
-            )
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        arrays |= {name: getattr(self.users, name) for name in _FACTORS}
-        with atomic_folder(folder) as temporary:
-            np.savez(temporary / "world.npz", allow_pickle=False, **arrays)
-            write_json(
-                temporary / "world.json",
-                {
-                    "schema": SCHEMA,
-                    "name": self.name,
-                    "intercept": self.users.intercept,
-                    "scale": self.users.scale,
-                    "rules": self.rules.described(),
-                    "fingerprint": self.fingerprint,
-                },
-            )
+        save_world(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "World":
         """Read a world written by `save`; raise SimrecError when the folder cannot be read."""
-        try:
-            head = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-            with np.load(folder / "world.npz", allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in (*_ARRAYS, *_FACTORS)}
-            if head["schema"] != SCHEMA:
-                raise ValueError(f"its schema is {head['schema']}, expected {SCHEMA}")
-            users = FactorUsers(
-                head["intercept"], head["scale"], **{name: arrays[name] for name in _FACTORS}
-            )
-            rules = Rules(**head["rules"])
-            parts = {name: arrays[name] for name in _ARRAYS}
-            return cls(name=head["name"], users=users, rules=rules, **parts)
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise SimrecError(
-                f"cannot read the world in {folder} ({error}); delete the folder and run again"
-            ) from error
+        return read_world(folder)
 
 
 def build_world(
@@ -212,18 +199,63 @@ def build_world(
     Raises:
         SimrecError: An unknown attribute, or a log that users cannot be fitted to.
     """
+    fitted = fit_users(
+        dataset.log, split, table.fused, like_at=like_at, seed=seed, propensity=propensity, **fit
+    )
+    world = assemble(
+        dataset,
+        split,
+        table,
+        fitted.users,
+        topics_attribute=topics_attribute,
+        like_at=like_at,
+        history=history,
+        rules=rules,
+        seed=seed,
+    )
+    return world, fitted.report
+
+
+def fit_users(
+    log: InteractionLog,
+    split: Split,
+    vectors: NDArray[np.float32],
+    *,
+    propensity: NDArray[np.float64] | None = None,
+    **fit: Any,
+) -> Fitted:
+    """Fit factor users to ratings or, where the log tells only what users did, to that.
+
+    Args:
+        log: The whole log.
+        split: Fitted on Part.TRUTH, judged on Part.REALISM.
+        vectors: (I, D) of all items.
+        propensity: (n,) the chance that each event was seen; read where there are ratings.
+        **fit: Further arguments of `fit_population` or `fit_clicks`.
+    """
+    truth, judging = (np.flatnonzero(split.part == part) for part in (Part.TRUTH, Part.REALISM))
+    if log.unit in IMPLICIT:
+        return fit_clicks(log, truth, judging, vectors, **fit)
+    return fit_population(log, truth, judging, vectors, propensity=propensity, **fit)
+
+
+def assemble(
+    dataset: Dataset,
+    split: Split,
+    table: ItemTable,
+    users: UserModel,
+    *,
+    topics_attribute: str | None,
+    like_at: float,
+    history: int,
+    rules: Rules,
+    seed: int,
+) -> World:
+    """Put users and what belongs to them together; the arguments are those of `build_world`."""
     if topics_attribute is None:
         topics = cluster_topics(table.fused, generator(seed, "topics"))
     else:
         topics = attribute_topics(dataset.catalogue.attribute(topics_attribute))
-    log = dataset.log
-    truth, judging = (np.flatnonzero(split.part == part) for part in (Part.TRUTH, Part.REALISM))
-    if log.unit in IMPLICIT:
-        fitted = fit_clicks(log, truth, judging, table.fused, like_at=like_at, seed=seed, **fit)
-    else:
-        fit["propensity"] = propensity
-        fitted = fit_population(log, truth, judging, table.fused, like_at=like_at, seed=seed, **fit)
-    items, liked = start_histories(log, split, length=history, like_at=like_at)
+    items, liked = start_histories(dataset.log, split, length=history, like_at=like_at)
     arrivals = np.flatnonzero(split.online).astype(np.int64)
-    name = dataset.catalogue.name
-    return World(name, fitted.users, topics, items, liked, arrivals, rules), fitted.report
+    return World(dataset.catalogue.name, users, topics, items, liked, arrivals, rules)

@@ -181,7 +181,7 @@ def _in_process(weights: Path, device: str, rounds: int, clock: Callable[[], flo
 
     prompts = [f"A person liked item {n}. " + "Which one is next? " * 8 for n in range(BATCH)]
     mine = TransformersLM(weights, device=device, batch_size=BATCH)
-    causal = load_causal(weights, device, False)
+    causal = load_causal(weights, device, "f32" if device == "cpu" else "bf16")
     tokenizer, model = causal.tokenizer, causal.model
     tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.eos_token
 

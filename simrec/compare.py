@@ -4,8 +4,8 @@ The unit is the seed. Reward is normalised, y = (R - random) / (oracle - random)
 mean number of clicks of the sessions that start in a window of the run.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from simrec.measures import MEASURES, run_measures, scored_sessions
 from simrec.randomness import generator
 from simrec.records import Run, RunRecord, plain
 from simrec.statistics import Interval, interval, paired_interval, t_interval
-from simrec.study_runs import load_runs
+from simrec.study_runs import load_runs, load_studies
 
 BASES = ("scratch", "ft")  # every other strategy is compared with these, where they were run
 
@@ -63,14 +63,34 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form; a number that cannot be told is null."""
-        content = {
+        content: dict[str, Any] = {
             "study": self.study,
             "world": self.world,
             "seeds": list(self.seeds),
             "bounds": self.bounds,
             "strategies": {name: s.as_dict() for name, s in self.strategies.items()},
         }
+        for name, found in self.side_measures().items():
+            content["strategies"][name]["side"] = _plain(found)
         return dict(plain(content))
+
+    def side_measures(self) -> dict[str, dict[str, Interval]]:
+        """Return what runs noted beside the measures: strategy -> measure -> mean over seeds.
+
+        Which there are depends on the world and the strategy; none where runs noted nothing.
+        """
+        noted: dict[str, dict[str, list[float]]] = {}
+        for record in self.records:
+            for measure, value in record.notes.get("measures", {}).items():
+                noted.setdefault(record.strategy, {}).setdefault(measure, []).append(value)
+        return {
+            name: {
+                measure: interval(values, rng=generator(0, "compare", name, measure))
+                for measure, values in noted[name].items()
+            }
+            for name in self.strategies
+            if name in noted
+        }
 
     def runs_of(self, strategy: str) -> list[Run]:
         """Return the runs of one strategy, in the order of their seeds."""
@@ -79,9 +99,13 @@ class Comparison:
 
 
 def _named(values: dict[str, Interval]) -> dict[str, Any]:
-    content = {measure: found.as_dict() for measure, found in values.items()}
+    content = _plain(values)
     content["distinct_items"] = content["distinct_late"]  # the headline number is the end state's
     return content
+
+
+def _plain(values: dict[str, Interval]) -> dict[str, Any]:
+    return {measure: found.as_dict() for measure, found in values.items()}
 
 
 def session_scores(run: Run) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -104,23 +128,41 @@ def compare(paths: Path | Iterable[Path]) -> Comparison:
     Raises:
         SimrecError: As `load_runs`.
     """
-    runs = load_runs(paths)
+    return _compare(load_runs(paths))
+
+
+def compare_studies(paths: Path | Iterable[Path]) -> list[Comparison]:
+    """Compare the strategies of each study under the given folders.
+
+    Raises:
+        SimrecError: As `load_studies`.
+    """
+    return [_compare(runs) for runs in load_studies(paths)]
+
+
+def _compare(runs: Sequence[Run]) -> Comparison:
     return compare_measured([(run.record, measures(run)) for run in runs], runs)
 
 
 def compare_measured(
-    measured: Sequence[tuple[RunRecord, dict[str, float]]], runs: Sequence[Run] = ()
+    measured: Sequence[tuple[RunRecord, dict[str, float]]],
+    runs: Sequence[Run] = (),
+    known: Mapping[str, Standing] | None = None,
 ) -> Comparison:
     """Compare runs whose numbers are known; nothing is read and nothing checked.
 
     Args:
         measured: A record and what `measures` says of it, for each run of one study.
         runs: The same runs with their tables, where curves are to be drawn from them.
+        known: Intervals of every strategy worked out before from the same numbers.
     """
     table: dict[str, dict[int, dict[str, float]]] = {}
     for record, values in measured:
         table.setdefault(record.strategy, {})[record.seed] = values
-    standings = [_standing(strategy, table) for strategy in table]
+    if known is None:
+        standings = [_standing(strategy, table) for strategy in table]
+    else:
+        standings = [replace(known[name], pairs=_pairs(name, table)) for name in table]
     standings.sort(key=lambda s: -np.nan_to_num(s.values["area"].mean, nan=-np.inf))
     records = tuple(record for record, _ in measured)
     first = records[0]
@@ -144,20 +186,17 @@ def compare_measured(
 def _standing(strategy: str, table: dict[str, dict[int, dict[str, float]]]) -> Standing:
     mine = table[strategy]
     seeds = sorted(mine)
+    pairs = _pairs(strategy, table)
     against: dict[str, dict[str, Interval]] = {}
-    pairs: dict[str, dict[str, NDArray[np.float64]]] = {}
-    for base in BASES:
-        both = [seed for seed in seeds if seed in table.get(base, {})]
-        if base == strategy or not both:
-            continue
-        against[base], pairs[base] = {}, {}
+    for base in pairs:
+        both = [seed for seed in seeds if seed in table[base]]
+        against[base] = {}
         for measure in MEASURES:
             a = np.array([mine[seed][measure] for seed in both])
             b = np.array([table[base][seed][measure] for seed in both])
             # One address for both directions, so that a - b is the mirror of b - a.
             rng = generator(0, "compare", *sorted((strategy, base)), measure)
             against[base][measure] = paired_interval(a, b, rng=rng)
-            pairs[base][measure] = a - b
     found = {
         measure: interval(
             [mine[seed][measure] for seed in seeds],
@@ -168,3 +207,20 @@ def _standing(strategy: str, table: dict[str, dict[int, dict[str, float]]]) -> S
     # Student's t: with few seeds the bootstrap would see slopes where there are none.
     rise = t_interval([mine[seed]["rise"] for seed in seeds])
     return Standing(strategy, tuple(seeds), found, rise, against, pairs)
+
+
+def _pairs(
+    strategy: str, table: dict[str, dict[int, dict[str, float]]]
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return base -> measure -> the difference to the base (n,) in each seed both have."""
+    mine = table[strategy]
+    pairs = {}
+    for base in BASES:
+        both = [seed for seed in sorted(mine) if seed in table.get(base, {})]
+        if base == strategy or not both:
+            continue
+        pairs[base] = {
+            measure: np.array([mine[s][measure] - table[base][s][measure] for s in both])
+            for measure in MEASURES
+        }
+    return pairs

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -16,24 +13,17 @@ from pydantic import (
     model_validator,
 )
 
-from simrec.errors import SimrecError, nearest
-
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
+from simrec.config_file import read_study, sentence
+from simrec.config_items import HiddenConfig, IdsConfig
+from simrec.config_world import WorldConfig
+from simrec.errors import SimrecError
+from simrec.settings import Count, NotNegative, Positive, Section, Share
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("every seed can be listed once only, remove the others")
     return seeds
-
-
-class Section(BaseModel):
-    """A part of a study file; unknown keys are errors and values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -87,32 +77,16 @@ class ItemsConfig(Section):
     modalities: tuple[str, ...] | None = None  # None takes all there are
     seed: int = 0
     adapter: AdapterConfig = AdapterConfig()
+    hidden: HiddenConfig = HiddenConfig()
+    ids: IdsConfig = IdsConfig()
 
     @model_serializer(mode="wrap")
-    def _without_an_unused_adapter(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the adapter out where there is none, so that no old study gets another key."""
-        content: dict[str, Any] = handler(self)
-        if self.adapter.name is None:
-            content.pop("adapter", None)
-        return content
-
-
-class WorldConfig(Section):
-    """How users are fitted and behave; see `simrec.envs`."""
-
-    topics: str | None = None  # attribute whose overlap bores; None clusters the item vectors
-    rank: Count = 12
-    seed: int = 0
-    user_scale: NotNegative = 1.0  # 1 is calibrated; other values are a choice and are shown
-    item_scale: NotNegative = 1.0
-    interaction_scale: NotNegative = 1.0
-    intercept_shift: float = 0.0  # logits added for every user and item
-    horizon: Count = 20
-    patience: Count = 4
-    boredom: NotNegative = 0.6
-    window: Count = 5
-    allow_static: bool = False
-    bounds_sessions: Count = 2048
+    def _without_unused_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the parts that are off, so that no old study gets another key."""
+        whole: dict[str, Any] = handler(self)
+        chosen = (self.adapter.name, self.hidden.pattern, self.ids.kind)
+        off = {k for k, c in zip(("adapter", "hidden", "ids"), chosen, strict=True) if c is None}
+        return {key: value for key, value in whole.items() if key not in off}
 
 
 class TeacherConfig(Section):
@@ -126,6 +100,14 @@ class TeacherConfig(Section):
     like_at: float = 4.0  # recorded, rating: the teacher's rating from which on it likes
     questions_per_user: Count = 8
     candidates: Annotated[int, Field(ge=2)] = 10
+    rounds: Count = 1  # above 1, new questions follow each pretraining; see simrec.stages.rounds
+    # candidates of every round after the first, with shares
+    refresh_sources: dict[str, Positive] = {
+        "policy": 0.5,
+        "neighbours": 0.2,
+        "popular": 0.1,
+        "random": 0.2,
+    }
     # The rest is for kind llm; see `simrec.llm`.
     form: Literal["list", "rating", "pairwise", "yesno", "ranking"] = "list"
     template: str | None = None  # a file, read when the study is; or the words of the prompt
@@ -152,6 +134,13 @@ class TeacherConfig(Section):
         unread = sorted(self.model_fields_set & LLM_ONLY) if self.kind != "llm" else []
         if unread:
             raise ValueError(f"'{unread[0]}' is read where kind is llm only; remove it")
+        if self.rounds > 1 and self.kind == "recorded":
+            raise ValueError(
+                f"'rounds' is {self.rounds}, but a recorded teacher is asked all it recorded in "
+                "the first round and knows no other answer; set rounds to 1 or take another kind"
+            )
+        if self.rounds == 1 and "refresh_sources" in self.model_fields_set:
+            raise ValueError("'refresh_sources' is read where rounds is above 1; remove it")
         if "api_key" in self.options:
             raise ValueError("a key in 'options' would be in every record; set OPENAI_API_KEY")
         return self
@@ -160,18 +149,20 @@ class TeacherConfig(Section):
     def _what_counts(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the kind of teacher does not read, so that it is in no key or record."""
         content: dict[str, Any] = whole(self)
-        if self.kind == "llm":
-            return content
-        return {key: value for key, value in content.items() if key not in LLM_ONLY}
+        unread = set() if self.kind == "llm" else set(LLM_ONLY)
+        if self.rounds == 1:
+            unread |= REFRESHING
+        return {key: value for key, value in content.items() if key not in unread}
 
 
+REFRESHING = frozenset(("rounds", "refresh_sources"))
 LLM_ONLY = frozenset(
     ("form", "template", "domain", "pictures", "sources", "options", "swap_sample")
 )
 
 
 class RewardConfig(Section):
-    """How r_psi is fitted to the teacher's answers; see `simrec.agents.reward.fit_reward`."""
+    """How r_psi is fitted to the teacher's answers; see `simrec.agents.reward_fit.fit_reward`."""
 
     epochs: Count = 12
     weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (
@@ -182,16 +173,45 @@ class RewardConfig(Section):
     )  # one is chosen
     pair_weight: NotNegative = 0.5
     learning_rate: Positive = 3e-3
+    members: Count = 1  # above 1, r_psi is the mean of an ensemble
+    pessimism: NotNegative = 0.0  # standard deviations between members that pretraining takes off
+    item_correction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # share of item bias taken out
+    position_correction: bool = False  # take the bias for places in a prompt out
+
+    @model_validator(mode="after")
+    def _doubts_need_members(self) -> Self:
+        """Refuse pessimism where nothing can disagree."""
+        if self.pessimism and self.members == 1:
+            raise ValueError(
+                f"'pessimism' is {self.pessimism:g}, but one member has nobody to disagree with; "
+                "set members to 2 or more"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not used, so that no old study gets another key."""
+        content: dict[str, Any] = handler(self)
+        for name in ("members", "pessimism", "item_correction", "position_correction"):
+            if content.get(name) == type(self).model_fields[name].default:
+                content.pop(name)
+        return content
 
 
 class LearnerConfig(Section):
     """The learner that pretraining and every strategy use."""
 
     name: Literal["kac", "a2c"] = "kac"
+    policy: Literal["flat", "two-level"] = "flat"  # two-level: for large catalogues, with a2c
     width: Count = 32
     free_vectors: bool = True  # False: no parameter grows with the catalogue
     free_decay: NotNegative = 1.0
     settings: dict[str, Any] = {}  # further arguments of KAC or ItemA2C
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the flat policy, so that no old study gets another key."""
+        return {k: v for k, v in handler(self).items() if (k, v) != ("policy", "flat")}
 
 
 class PretrainConfig(Section):
@@ -210,6 +230,7 @@ class OnlineConfig(Section):
     env_steps: Count = 180_000
     n_envs: Count = 64
     slate_size: Count = 1
+    snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
     strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
     controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
 
@@ -229,6 +250,17 @@ class StudyConfig(Section):
     pretrain: PretrainConfig = PretrainConfig()
     online: OnlineConfig = OnlineConfig()
 
+    @model_validator(mode="after")
+    def _places_are_shown(self) -> Self:
+        """Refuse a correction for places where prompts have none."""
+        shown = self.teacher.kind == "llm" and self.teacher.form in ("list", "ranking")
+        if self.reward.position_correction and not shown:
+            raise ValueError(
+                "'reward.position_correction' needs candidates that are judged together in a "
+                "prompt; remove it, or set teacher.kind to llm and teacher.form to list or ranking"
+            )
+        return self
+
 
 def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
     """Read a study file.
@@ -241,54 +273,8 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
         SimrecError: The file, a key or a value is wrong; the sentence names the file, the key and
             the nearest valid name.
     """
-    if not path.is_file():
-        shipped = sorted(p.name for p in Path(__file__).parent.glob("configs/*.yaml"))
-        raise SimrecError(
-            f"there is no study file {path}; expected a YAML file such as "
-            f"{', '.join(f'configs/{name}' for name in shipped)}"
-        )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise SimrecError(f"{path} is not valid YAML: {line}; mend that line") from error
-    if not isinstance(content, dict):
-        raise SimrecError(f"{path} holds {type(content).__name__}; expected keys such as 'study:'")
-    for override in overrides or []:
-        _override(content, override)
+    content = read_study(path, overrides or [])
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
-        raise SimrecError(_sentence(path, error)) from error
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise SimrecError(f"--set got '{override}'; expected KEY=VALUE such as data.path=my/data")
-    *parents, last = key.split(".")
-    section = content
-    for parent in parents:
-        section = section.setdefault(parent, {})
-        if not isinstance(section, dict):
-            raise SimrecError(f"--set {key}: '{parent}' is a value, not a section of the study")
-    try:
-        section[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
-
-
-def _sentence(path: Path, error: ValidationError) -> str:
-    """Return one sentence about the first mistake of a study file."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        section: Any = StudyConfig
-        for part in first["loc"][:-1]:
-            section = section.model_fields[str(part)].annotation
-        hint = nearest(str(first["loc"][-1]), section.model_fields)
-        return f"{path}: unknown key '{place}'; {hint}"
-    if first["type"] == "missing":
-        return f"{path}: the key '{place}' is missing; add it"
-    reason = first["msg"][0].lower() + first["msg"][1:]
-    return f"{path}: '{place}' is {first['input']!r}; {reason}"
+        raise SimrecError(sentence(path, error, StudyConfig)) from error

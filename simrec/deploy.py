@@ -3,6 +3,7 @@
 The harness records; agents need not know. Time is counted in env steps, one for each user served.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,11 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from simrec.agents.strategy import Deployment
+from simrec.checkpoint import Checkpoint
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.metrics import WINDOWS, window_of
+from simrec.observations import refuse_truth
+from simrec.snapshots import Snapshots
 
 SAMPLED_SLOTS = 2  # parallel users whose sessions are kept item by item
 
@@ -37,6 +41,7 @@ class Recorder(VecEnvWrapper):
     def __init__(
         self, venv: SB3VecEnv, budget: int, on_steps: Callable[[int], None] | None = None
     ) -> None:
+        refuse_truth(venv.observation_space, "a deployed recommender")
         super().__init__(venv)
         self.base = venv
         self.budget = budget
@@ -105,6 +110,17 @@ class Recorder(VecEnvWrapper):
             self.on_steps(self.num_envs)
         return obs, reward, done, infos
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out who is told of progress, and SB3's list of what the class has."""
+        state = {**self.__dict__, "on_steps": None}
+        del state["class_attributes"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take up the state."""
+        self.__dict__.update(state)
+        self.class_attributes = dict(inspect.getmembers(type(self)))
+
     @property
     def unfinished(self) -> bool:
         """Whether a session that began before the budget was spent is still running."""
@@ -141,16 +157,26 @@ class Recorder(VecEnvWrapper):
 
 
 class UpdateLog(BaseCallback):
-    """Keeps what the learner logged after each update, with the env step it belongs to."""
+    """Keeps what the learner logged after each update, with the env step it belongs to.
+
+    Between two updates a learner can be put down and taken up again, so `at_rest` is called there.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[dict[str, float]] = []
+        self.at_rest: Callable[[], None] | None = None
+        self._values: dict[str, Any] = {}  # of the last update, which a new logger does not know
 
     def _on_step(self) -> bool:
         return True
 
+    def _on_training_start(self) -> None:
+        self.logger.name_to_value.update(self._values)
+
     def _on_rollout_start(self) -> None:
+        if self.at_rest is not None:
+            self.at_rest()
         self._note()
 
     def _on_training_end(self) -> None:
@@ -166,8 +192,25 @@ class UpdateLog(BaseCallback):
         if row:
             self.rows.append({"env_step": int(self.num_timesteps), **row})
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the frames of SB3's loop, which its next call hands over again."""
+        values = dict(self.logger.name_to_value)
+        return {**self.__dict__, "locals": {}, "globals": {}, "at_rest": None, "_values": values}
 
-def deploy(deployment: Deployment, recorder: Recorder) -> Tables:
+
+@dataclass(frozen=True)
+class Underway:
+    """A deployment that has begun, with all that it needs to go on."""
+
+    deployment: Deployment
+    recorder: Recorder
+    updates: UpdateLog
+    snapshots: Snapshots | None = None
+
+
+def deploy(
+    deployment: Deployment, recorder: Recorder, checkpoint: Checkpoint | None = None
+) -> Tables:
     """Let a recommender serve users until the budget is spent and the last session has ended.
 
     Sessions that are under way when the budget ends are played out without learning: dropping
@@ -176,14 +219,36 @@ def deploy(deployment: Deployment, recorder: Recorder) -> Tables:
     Args:
         deployment: From a strategy whose learner, if any, was built on `recorder`.
         recorder: The users.
+        checkpoint: Where a learner is kept while it learns; None keeps nothing.
     """
-    updates = UpdateLog()
-    recommender: Any = deployment.recommender
-    if deployment.learns:
-        recommender.learn(recorder.budget, callback=updates, log_interval=None)
+    return go_on(Underway(deployment, recorder, UpdateLog()), checkpoint)
+
+
+def go_on(underway: Underway, checkpoint: Checkpoint | None = None) -> Tables:
+    """Play a deployment to its end, from its beginning or from a checkpoint, to the same bytes."""
+    recorder, updates = underway.recorder, underway.updates
+    recommender: Any = underway.deployment.recommender
+
+    def at_rest() -> None:
+        if underway.snapshots is not None:
+            underway.snapshots.take(recommender, recorder.env_steps)
+        if checkpoint is not None and checkpoint.due():
+            checkpoint.save(underway)
+
+    if underway.deployment.learns:
+        updates.at_rest = at_rest
+        made = recommender.num_timesteps
+        recommender.learn(
+            recorder.budget - made,
+            callback=updates,
+            log_interval=None,
+            reset_num_timesteps=made == 0,
+        )
         obs = recommender._last_obs
     else:
         obs = recorder.reset()
+    if underway.snapshots is not None:
+        underway.snapshots.take(recommender, recorder.env_steps)
     while recorder.env_steps < recorder.budget or recorder.unfinished:
         actions, _ = recommender.predict(obs, deterministic=False)
         obs, _, _, _ = recorder.step(actions)

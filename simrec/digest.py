@@ -144,18 +144,26 @@ def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
     return {name: np.nan if value is None else float(value) for name, value in values.items()}
 
 
+def digest_from(content: Mapping[str, Any]) -> Digest | None:
+    """Return the digest that `digest_text` wrote, or None where it is of another version.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is no digest.
+    """
+    if content["version"] != VERSION:
+        return None
+    return Digest(
+        measures=_numbers(content["measures"]),
+        bins={grid: np.array(sums, dtype=np.float64) for grid, sums in content["bins"].items()},
+        updates={k: np.array(v, dtype=np.float64) for k, v in content["updates"].items()},
+        distinct={w: int(n) for w, n in content["distinct"].items()},
+        effective=_numbers(content["effective"]),
+    )
+
+
 def read_digest(folder: Path) -> Digest | None:
     """Return the digest of a run folder, or None where there is none of today's version."""
     try:
-        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if content["version"] != VERSION:
-            return None
-        return Digest(
-            measures=_numbers(content["measures"]),
-            bins={grid: np.array(sums, dtype=np.float64) for grid, sums in content["bins"].items()},
-            updates={k: np.array(v, dtype=np.float64) for k, v in content["updates"].items()},
-            distinct={w: int(n) for w, n in content["distinct"].items()},
-            effective=_numbers(content["effective"]),
-        )
+        return digest_from(json.loads((folder / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -13,7 +13,7 @@ YARDSTICKS = ("random", "popular", "oracle")
 class Column:
     """One measure as a table shows it."""
 
-    measure: str  # a member of compare.MEASURES
+    measure: str  # a member of compare.MEASURES, or noted by the run
     title: str
     digits: int
 
@@ -27,6 +27,17 @@ COLUMNS = (
     Column("distinct_late", "distinct items", 1),
 )
 
+SIDE = (  # what runs note beside the columns; absent where a run could not tell
+    Column("greedy_end", "greedy at the end", 3),
+    Column("regret", "regret (clicks)", 0),
+    Column("lost_before_step_5", "lost before step 5", 3),
+    Column("worst_decile_clicks", "worst decile (clicks)", 2),
+    Column("exposure_gini", "exposure Gini", 2),
+    Column("novelty_bits", "novelty (bits)", 1),
+    Column("session_diversity", "session diversity", 2),
+    Column("frozen_share", "frozen share", 2),
+)
+
 LEGEND = (
     "Early, middle, late and area are (clicks per session - random) / (oracle - random): the first "
     "5 % of the env steps, what lies between, the last 20 %, and the whole run. Lost early counts "
@@ -38,6 +49,12 @@ LEGEND = (
 def verdict(difference: Interval) -> str:
     """Return "" for a difference whose interval excludes zero, else "not resolved"."""
     return "" if resolved(difference) else "not resolved"
+
+
+def side_columns(comparison: Comparison) -> list[Column]:
+    """Return what the runs noted beside the columns, as a table shows it; empty where nothing."""
+    noted = {key for record in comparison.records for key in record.notes.get("measures", {})}
+    return [column for column in SIDE if column.measure in noted]
 
 
 def bounds_line(comparison: Comparison) -> str:

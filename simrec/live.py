@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,12 @@ from simrec.items.table import ItemTable
 from simrec.randomness import Purpose, generator, uniform
 from simrec.stages.inputs import luck
 
+if TYPE_CHECKING:
+    from simrec.agents.policy import ItemPolicy
+    from simrec.agents.two_level import TwoLevelPolicy
+
 POLICIES = ("pretrained", "learned reward", "popular", "random", "oracle")
+_LEARNT = " after the run"  # a strategy's policy as deployment left it, by the strategy's name
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,25 @@ def replay(
     return Replay(affinity, alike, chance, np.asarray(drawn), streak, rules.patience)
 
 
+def policies(study: Path, seed: int) -> list[str]:
+    """Return what can be played: POLICIES, and every strategy's policy as the run left it.
+
+    Args:
+        study: Folder of the study.
+        seed: Seed of the study whose policies are taken.
+    """
+    saved = sorted((study / "policies").glob(f"*-seed-{seed}/policy.json"))
+    names = [path.parent.name.removesuffix(f"-seed-{seed}") for path in saved]
+    return [*(f"{name}{_LEARNT}" for name in names), *POLICIES]
+
+
 class LiveSession:
     """One user, one policy, one step at a time.
 
     Args:
         world: The world played.
         study: Folder of the study, whose stages hold item table and policies.
-        policy: A member of POLICIES.
+        policy: One of `policies`.
         user: Row of the user.
         seed: Seed of the study whose pretrained policy and reward are taken.
         luck_seed: Luck of the session.
@@ -199,15 +216,16 @@ def _score(
         reward = RewardModel.load(_stage(study, f"pretrained-seed-{seed}-*.pt"))
         return lambda obs: reward.predict(obs["history"], obs["feedback"])
     if policy == "pretrained":
-        return _pretrained(_stage(study, f"pretrained-seed-{seed}-*.zip"), table)
-    raise SimrecError(f"there is no live policy '{policy}'; {nearest(policy, POLICIES)}")
+        return _scores_of(_pretrained(_stage(study, f"pretrained-seed-{seed}-*.zip"), table))
+    if policy in policies(study, seed):
+        saved = study / "policies" / f"{policy.removesuffix(_LEARNT)}-seed-{seed}"
+        return _scores_of(_saved(saved, table))
+    raise SimrecError(
+        f"there is no live policy '{policy}'; {nearest(policy, policies(study, seed))}"
+    )
 
 
-def _pretrained(
-    path: Path, table: ItemTable
-) -> Callable[[Observations], NDArray[np.floating[Any]]]:
-    import torch
-
+def _pretrained(path: Path, table: ItemTable) -> "ItemPolicy":
     from simrec.agents.policy import ItemPolicy
     from simrec.files import check_archive
 
@@ -215,6 +233,20 @@ def _pretrained(
     policy = ItemPolicy.load(str(path), device="cpu")
     assert isinstance(policy, ItemPolicy)
     policy.check_table(table.fingerprint)
+    return policy
+
+
+def _saved(path: Path, table: ItemTable) -> "ItemPolicy | TwoLevelPolicy":
+    from simrec.agents.saved import load_policy
+
+    return load_policy(path, table).policy
+
+
+def _scores_of(
+    policy: "ItemPolicy | TwoLevelPolicy",
+) -> Callable[[Observations], NDArray[np.floating[Any]]]:
+    import torch
+
     policy.set_training_mode(False)
 
     def score(obs: Observations) -> NDArray[np.float32]:

@@ -1,10 +1,12 @@
 """A study at a glance: every run's record and digest, without reading the tables of any."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from simrec.compare import Comparison, compare_measured
+import numpy as np
+
+from simrec.compare import Comparison, Standing, compare_measured
 from simrec.digest import Digest, digest_tables, read_digest
 from simrec.errors import SimrecError
 from simrec.records import TABLES, RunRecord, find_runs, read_record, read_run
@@ -46,15 +48,37 @@ class Overview:
                 return folder
         return None
 
-    def compare(self, seeds: Collection[int]) -> Comparison:
-        """Compare the strategies over some of the seeds, at least one."""
+    def order(self, seeds: Collection[int]) -> list[str]:
+        """Return the strategies of some seeds, best reward over the whole run first."""
+        areas: dict[str, list[float]] = {}
+        for folder, record in self.records.items():
+            if record.seed in seeds:
+                area = self.digests[folder].measures["area"]
+                areas.setdefault(record.strategy, []).append(area)
+        means = {name: float(np.mean(_real(values))) for name, values in areas.items()}
+        return sorted(means, key=lambda name: -means[name])
+
+    def compare(
+        self, seeds: Collection[int], known: Mapping[str, Standing] | None = None
+    ) -> Comparison:
+        """Compare the strategies over some of the seeds, at least one.
+
+        Args:
+            seeds: Which.
+            known: Their standings over these seeds, where they were worked out before.
+        """
         return compare_measured(
             [
                 (record, self.digests[folder].measures)
                 for folder, record in self.records.items()
                 if record.seed in seeds
-            ]
+            ],
+            known=known,
         )
+
+
+def _real(values: list[float]) -> list[float]:
+    return [value for value in values if np.isfinite(value)] or [-np.inf]
 
 
 def overview(folder: Path) -> Overview:

@@ -7,9 +7,18 @@ from pathlib import Path
 from string import Template
 
 from simrec.compare import Comparison, compare
+from simrec.contrasts import LEVEL, outcomes
 from simrec.figures import curves_figure, differences_figure, svg, write_png
 from simrec.files import atomic_file
-from simrec.findings import COLUMNS, LEGEND, bounds_line, cautions, pair_rows, verdict
+from simrec.findings import (
+    COLUMNS,
+    LEGEND,
+    bounds_line,
+    cautions,
+    pair_rows,
+    side_columns,
+    verdict,
+)
 from simrec.palette import colour_of
 from simrec.records import plain
 from simrec.statistics import resolved, t_interval
@@ -54,6 +63,8 @@ interval.</p>
 <p class="soft">$legend</p>
 <p>$bounds</p>
 $differences
+$contrasts
+$side
 <h2>How it was made</h2>
 $made
 </body>
@@ -87,6 +98,8 @@ def write_report(paths: Path | Iterable[Path], output: Path) -> Path:
         legend=escape(LEGEND),
         bounds=escape(bounds_line(comparison)),
         differences=_differences(comparison) if pair_rows(comparison) else "",
+        contrasts=_contrasts(comparison),
+        side=_side(comparison),
         made=_made(comparison),
     )
     with atomic_file(output) as temporary:
@@ -142,6 +155,46 @@ def _differences(comparison: Comparison) -> str:
         "Student's t interval, which is wider with few seeds, does not. No correction is made for "
         "the number of comparisons.</p>"
     )
+
+
+def _contrasts(comparison: Comparison) -> str:
+    judged = outcomes([comparison])
+    if not judged:
+        return ""
+    titles = ("contrast", "difference", "a beats b", "p", "p (Holm)", "verdict")
+    rows = [_row(titles, "th")]
+    for outcome in judged:
+        rows.append(
+            _row(
+                [
+                    escape(outcome.contrast.name),
+                    _cell(*outcome.difference.texts(signed=True)),
+                    f"{outcome.improves:.2f}",
+                    f"{outcome.p:.4f}",
+                    f"{outcome.p_holm:.4f}",
+                    outcome.verdict,
+                ]
+            )
+        )
+    return (
+        "<h2>Contrasts declared beforehand</h2>"
+        f'<div class="wide"><table>{"".join(rows)}</table></div>'
+        f'<p class="soft">p by flipping signs over seeds, adjusted by Holm&rsquo;s rule for these '
+        f"{len(judged)}; a verdict needs adjusted p &le; {LEVEL} and an interval clear of zero.</p>"
+    )
+
+
+def _side(comparison: Comparison) -> str:
+    columns = side_columns(comparison)
+    if not columns:
+        return ""
+    rows = [_row(["strategy", *(escape(c.title) for c in columns)], "th")]
+    for name, found in comparison.side_measures().items():
+        cells = (
+            _cell(*found[c.measure].texts(c.digits)) if c.measure in found else "" for c in columns
+        )
+        rows.append(_row([_name(name, name), *cells]))
+    return f'<h2>Beside them</h2><div class="wide"><table>{"".join(rows)}</table></div>'
 
 
 def _made(comparison: Comparison) -> str:

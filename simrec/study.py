@@ -72,7 +72,8 @@ def plan(inputs: Inputs) -> tuple[list[Job], list[Job], int]:
         done += len(config.online.strategies) + len(config.online.controls) - len(wanted)
         missing = {"": ""}
         for labels in ("true", "shuffled"):
-            job = Job("pretrain", labels, seed, config.pretrain.env_steps)
+            times = config.teacher.rounds if labels == "true" else 1  # the control asks nothing
+            job = Job("pretrain", labels, seed, times * config.pretrain.env_steps)
             needed = any(needs_pretraining(name) == labels for name in wanted)
             if needed and not policy_files(inputs, seed, labels == "shuffled").ready:
                 pretrainings.append(job)
@@ -97,16 +98,19 @@ def run_study(config: StudyConfig, root: Path, *, bars: Bars, say: Say, workers:
         SimrecError: A setting, the data or the world cannot be used.
     """
     from simrec.agents.adapt import check_strategy
-    from simrec.agents.learners import check_settings
+    from simrec.agents.learners import check_head, check_settings
+    from simrec.agents.strategy import check_learner
     from simrec.stages.controls import get_control
     from simrec.stages.world import describe, prepare_world
 
     for name in config.online.strategies:
         check_strategy(name)
+        check_learner(name, config.learner.name, config.learner.policy)
     for name in config.online.controls:
         get_control(name)
     for settings in (config.learner.settings, config.pretrain.settings):
         check_settings(config.learner.name, settings)
+        check_head(config.learner.policy, config.learner.name, settings)
     inputs = Inputs(config, root)
     prepared = prepare_world(inputs, say)
     for line in describe(inputs, prepared):

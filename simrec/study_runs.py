@@ -8,9 +8,20 @@ import numpy as np
 
 from simrec.errors import SimrecError
 from simrec.records import Run, RunRecord, find_runs, read_run
+from simrec.served import without_server
 
 # Settings that may differ between runs one compares: they say what to do, not how.
-HARMLESS = ("seeds", "online.strategies", "online.controls", "data.path", "world.allow_static")
+HARMLESS = (
+    "seeds",
+    "online.strategies",
+    "online.controls",
+    "online.snapshot_sessions",
+    "data.path",
+    "world.allow_static",
+    "teacher.options.concurrency",
+    "teacher.options.timeout",
+    "teacher.options.tries",
+)
 
 
 def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
@@ -19,6 +30,26 @@ def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
     Raises:
         SimrecError: There are none, some are broken, or they do not belong together.
     """
+    runs = _read(paths)
+    check_together([(run.folder, run.record) for run in runs])
+    return runs
+
+
+def load_studies(paths: Path | Iterable[Path]) -> list[list[Run]]:
+    """Read every run under the given folders and part them by study, in the order of first sight.
+
+    Raises:
+        SimrecError: As load_runs, within each study.
+    """
+    studies: dict[str, list[Run]] = {}
+    for run in _read(paths):
+        studies.setdefault(run.record.study, []).append(run)
+    for runs in studies.values():
+        check_together([(run.folder, run.record) for run in runs])
+    return list(studies.values())
+
+
+def _read(paths: Path | Iterable[Path]) -> list[Run]:
     folders = find_runs(paths)
     if not folders:
         given = [paths] if isinstance(paths, Path) else list(paths)
@@ -39,7 +70,6 @@ def load_runs(paths: Path | Iterable[Path]) -> list[Run]:
             f"({', '.join(str(folder) for folder, _ in broken)}); "
             "delete these folders and run the study again"
         )
-    check_together([(run.folder, run.record) for run in runs])
     return runs
 
 
@@ -67,6 +97,8 @@ def check_together(runs: Sequence[tuple[Path, RunRecord]]) -> None:
                 )
         for name, mine, theirs in differing(first.config, record.config):
             if name in HARMLESS:
+                continue
+            if name == "teacher.model" and without_server(mine) == without_server(theirs):
                 continue
             raise SimrecError(
                 f"cannot compare {first_folder} ({name} {mine}) with {folder} "

@@ -2,8 +2,13 @@
 
 import json
 import math
+from typing import TYPE_CHECKING, Any
 
 from simrec.llm.protocol import LanguageModel, LLMPrompt, Reply
+
+if TYPE_CHECKING:
+    from simrec.agents.learners import LearnerName
+    from simrec.agents.strategy import Strategy
 
 _PROMPTS = (
     "Which is a colour?",
@@ -81,3 +86,59 @@ def _check_replies(replies: list[Reply], n: int, max_tokens: int) -> None:
         assert 0 <= reply.completion_tokens <= (max_tokens + 1) * reply.attempts, (
             f"{reply.completion_tokens} tokens written, {max_tokens} allowed"
         )
+
+
+def check_strategy(
+    strategy: "Strategy", *, learner: "LearnerName" = "kac", env_steps: int = 640
+) -> None:
+    """Check that an online strategy keeps the protocol on a learner.
+
+    It need not be good. What is asked of it is that it serves users until the budget is spent,
+    that the same luck serves the same sessions twice, and that pi_0 is left as it was.
+
+    Args:
+        strategy: Function of (pretrained policy, online setting), as `@strategy` registers.
+        learner: What it is to run on: "kac" or "a2c".
+        env_steps: Length of the run.
+
+    Raises:
+        AssertionError: The protocol is broken; the message says where.
+        SimrecError: The strategy refuses this learner.
+    """
+    import numpy as np
+    import torch
+
+    from simrec.agents.learners import LearnerSpec
+    from simrec.agents.policy import ItemPolicy
+    from simrec.agents.strategy import Deployment, Online
+    from simrec.bench_heads import kinds_world
+    from simrec.deploy import Recorder, deploy
+    from simrec.envs.sb3 import SB3VecEnv
+    from simrec.envs.vector import RecommendVectorEnv
+
+    world, vectors = kinds_world(60, 0)
+    policy: dict[str, Any] = {
+        "item_vectors": vectors,
+        "table_fingerprint": "testing",
+        "width": 8,
+        "free_vectors": True,
+        "free_decay": 0.0,
+    }
+    sessions = []
+    for _ in range(2):
+        env = SB3VecEnv(RecommendVectorEnv(world, 16))
+        env.seed(1)
+        recorder = Recorder(env, env_steps)
+        pretrained = ItemPolicy(env.observation_space, env.action_space, lambda _: 1e-3, **policy)
+        before = {name: value.clone() for name, value in pretrained.state_dict().items()}
+        online = Online(LearnerSpec(learner, policy), recorder, luck=2)
+        deployment = strategy(pretrained, online)
+        assert isinstance(deployment, Deployment), f"{type(deployment).__name__} is no Deployment"
+        sessions.append(deploy(deployment, recorder).episodes)
+        assert recorder.env_steps >= env_steps, f"{recorder.env_steps} of {env_steps} steps served"
+        for name, value in pretrained.state_dict().items():
+            assert torch.equal(value, before[name]), f"pi_0 was changed: {name}"
+    first, second = (served.to_numpy(dtype=np.float64) for served in sessions)
+    assert np.array_equal(first, second), (
+        "equal luck, other sessions: take all luck from `online.luck`"
+    )

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from urllib.request import urlopen
 from simrec.cli.app import streamlit_command
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 180_000  # milliseconds: on a machine with much other work a page may take a minute
 _QUIET = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -30,13 +31,24 @@ def chromium() -> str | None:
 @contextmanager
 def served(root: Path, *, read_only: bool = False) -> Iterator[str]:
     """Serve the dashboard over a runs folder; yield its address and stop it afterwards."""
+    with serving(
+        lambda port: streamlit_command(root, read_only=read_only, port=port, headless=True)
+    ) as address:
+        yield address
+
+
+@contextmanager
+def serving(command: Callable[[int], list[str]]) -> Iterator[str]:
+    """Run the Streamlit command for a free port; yield its address and stop it afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = streamlit_command(root, read_only=read_only, port=port, headless=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(port),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -44,7 +56,7 @@ def served(root: Path, *, read_only: bool = False) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
@@ -63,15 +75,18 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def opened(*, width: int = 1280, height: int = 900, scheme: Any = "light") -> Iterator[Any]:
     """Yield a Playwright page of headless Chromium."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium(), headless=True, chromium_sandbox=False, args=list(_QUIET)
         )
-        yield browser.new_page(
+        page = browser.new_page(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
         )
+        page.set_default_timeout(PATIENCE)
+        yield page
         browser.close()
 
 
@@ -80,4 +95,4 @@ def settled(page: Any) -> None:
     from playwright.sync_api import expect
 
     app = page.locator("[data-testid=stApp]")
-    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=90_000)
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")

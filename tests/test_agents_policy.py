@@ -166,7 +166,8 @@ def test_evaluating_an_action_gives_the_probability_it_was_drawn_with() -> None:
     made, obs = opinionated(policy(), 3), tensors(observation())
     with torch.no_grad():
         actions, values, log_prob = made(obs)
-        level, again, entropy, log_probs = made.evaluate_actions(obs, actions)
+        level, again, entropy = made.evaluate_actions(obs, actions)
+        log_probs = made.log_probs(obs)
     torch.testing.assert_close(log_prob, again)
     torch.testing.assert_close(log_prob, log_probs.gather(1, actions[:, None]).squeeze(1))
     torch.testing.assert_close(values.squeeze(1), level)

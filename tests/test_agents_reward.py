@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simrec.agents.reward import RewardModel, fit_reward
+from simrec.agents.reward import RewardModel
+from simrec.agents.reward_fit import fit_reward
 from simrec.errors import SimrecError
 from simrec.llm.elicit import shuffle_labels
 from simrec.preferences import Preference, PreferenceSet, Question

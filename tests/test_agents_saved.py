@@ -15,6 +15,7 @@ from simrec.agents.a2c import ItemA2C
 from simrec.agents.expansion import Gated
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.saved import load_policy, save_policy
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.errors import SimrecError
 from simrec.items.table import ItemTable
 from tests.agent_worlds import checkerboard, make_env, make_spec, opinionated, parity_vectors
@@ -107,13 +108,66 @@ def test_wrong_wishes_are_refused(arguments: dict[str, Any], sentence: str, tmp_
     assert str(error.value) == sentence
 
 
-def test_another_catalogue_is_refused(tmp_path: Path) -> None:
+def table_of(ids: list[str], vectors: Any) -> ItemTable:
+    none: Any = np.zeros((len(ids), 0), dtype=np.bool_)
+    return ItemTable(tuple(ids), vectors, {}, none, np.zeros(len(ids), dtype=np.float32), {})
+
+
+@pytest.mark.parametrize(
+    ("ids", "columns", "sentence"),
+    [
+        (
+            IDS,
+            2,
+            "the policy was trained on the same 40 items under another encoder: its table "
+            "0123456789abcdef has 3 numbers an item, table {} has 2; encode the items as they "
+            "were then, or pretrain again",
+        ),
+        (
+            [*IDS[:-1], "book-1"],
+            3,
+            "the policy was trained on another catalogue: its table 0123456789abcdef has 40 "
+            "items, table {} has 40 and has item 'book-1', unknown to it; load the policy of "
+            "this catalogue or pretrain again",
+        ),
+        (
+            IDS[::-1],
+            3,
+            "the policy was trained on another catalogue: its table 0123456789abcdef has 40 "
+            "items, table {} has 40 and has these items in another order; load the policy of "
+            "this catalogue or pretrain again",
+        ),
+    ],
+    ids=["encoder", "catalogue", "order"],
+)
+def test_another_catalogue_or_encoder_is_refused(
+    ids: list[str], columns: int, sentence: str, tmp_path: Path
+) -> None:
     save_policy(policy(), IDS, tmp_path / "policy")
-    vectors = parity_vectors()
-    none: Any = np.zeros((40, 0), dtype=np.bool_)
-    table = ItemTable(tuple(IDS), vectors, {}, none, np.zeros(40, dtype=np.float32), {})
-    with pytest.raises(SimrecError, match="trained on item table 0123456789abcdef, the environ"):
+    table = table_of(ids, parity_vectors()[:, :columns])
+    with pytest.raises(SimrecError) as error:
         load_policy(tmp_path / "policy", table)
+    assert str(error.value) == sentence.format(table.fingerprint)
+
+
+def test_a_two_level_policy_is_saved_and_recommends(tmp_path: Path) -> None:
+    env = make_env(checkerboard(), 2)
+    made = TwoLevelPolicy(
+        env.observation_space,
+        env.action_space,
+        lambda _: 1e-3,
+        item_vectors=parity_vectors(),
+        table_fingerprint="0123456789abcdef",
+        groups=np.arange(40) % 3,
+    )
+    save_policy(made, IDS, tmp_path / "policy")
+    loaded = load_policy(tmp_path / "policy")
+    obs = {key: torch.as_tensor(value) for key, value in env.reset().items()}  # type: ignore[union-attr]
+    with torch.no_grad():
+        assert torch.equal(loaded.policy.log_probs(obs), made.log_probs(obs))
+    assert len(set(loaded.recommend(["film-3"], k=39))) == 39
+    loaded.to_sb3(tmp_path / "model.zip")
+    assert ItemA2C.load(tmp_path / "model.zip", env=env).learn(100).num_timesteps >= 100
 
 
 def test_a_folder_that_is_no_policy_is_named(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import torch
 
 from simrec.agents.a2c import ItemA2C
 from simrec.agents.encoders import EncoderName, make_encoder
+from simrec.agents.groups import group_items
 from simrec.agents.history import initialise
 from simrec.agents.learners import check_settings, make_learner
 from simrec.agents.strategy import Deployment
-from simrec.agents.two_level import TwoLevelPolicy, group_items
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.deploy import Recorder, deploy
 from simrec.errors import SimrecError
-from tests.agent_worlds import checkerboard, make_env, make_spec, parity_vectors, tensors
+from tests.agent_worlds import TABLE, checkerboard, make_env, make_spec, parity_vectors, tensors
 
 GROUPS = np.arange(40) % 3  # groups of 14, 13 and 13 items
 
@@ -26,6 +27,7 @@ def policy(luck: int = 1) -> TwoLevelPolicy:
         env.action_space,
         lambda _: 1e-3,
         item_vectors=parity_vectors(),
+        table_fingerprint=TABLE,
         groups=GROUPS,
         luck=luck,
     )
@@ -54,6 +56,13 @@ def test_the_chances_of_all_items_add_up_to_one_and_items_met_have_none() -> Non
         items = met[row][met[row] >= 0]
         assert len(items) == 4
         assert (chances[row, items] == 0).all()
+
+
+def test_all_log_probabilities_at_once_are_those_of_one_at_a_time() -> None:
+    made, obs = policy(), tensors(make_env(checkerboard(), 16).reset())  # type: ignore[arg-type]
+    obs["history"][0, -13:] = torch.arange(1, 40, 3)  # group 1 is used up
+    with torch.no_grad():
+        torch.testing.assert_close(made.log_probs(obs).exp(), every_log_prob(made, obs).exp())
 
 
 def test_what_is_drawn_follows_the_log_probabilities() -> None:
@@ -108,7 +117,12 @@ def test_groups_are_near_each_other() -> None:
 def test_a2c_learns_with_two_levels() -> None:
     # Group 0 holds what even users like, group 1 what odd users like: chance has 5 clicks of 10.
     recorder = Recorder(make_env(checkerboard(), 32), 25_600)
-    arguments: Any = {"item_vectors": parity_vectors(), "groups": np.arange(40) % 2, "luck": 3}
+    arguments: Any = {
+        "item_vectors": parity_vectors(),
+        "table_fingerprint": TABLE,
+        "groups": np.arange(40) % 2,
+        "luck": 3,
+    }
     model = ItemA2C(TwoLevelPolicy, recorder, policy_kwargs=arguments)  # type: ignore[arg-type]
     episodes = deploy(Deployment(model, learns=True), recorder).episodes
     assert episodes.loc[episodes["start_step"] >= 20_480, "reward"].mean() > 7.0
@@ -122,6 +136,7 @@ def test_slates_are_refused() -> None:
             env.action_space,
             lambda _: 1e-3,
             item_vectors=parity_vectors(),
+            table_fingerprint=TABLE,
             groups=GROUPS,
         )
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("streamlit", reason="the dashboard's extra is not installed")
 from streamlit.testing.v1 import AppTest
 
 from simrec.app import teaching
+from simrec.app.item_codes import code_table, code_tree, item_codes
 from simrec.app.item_map import Items, plane
 from simrec.preferences import Preference, PreferenceSet, Question
 from tests.run_folders import RECORD, write_study
@@ -96,8 +98,49 @@ def test_the_teacher_is_shown_with_a_question_and_its_answer(root: Path) -> None
     said = words(show("teacher", root, question="2"))
     assert "similarity:hashed" in said
     assert "would like" in said
-    assert "no text was written" in said
+    assert "This teacher reads no prompt and writes no reply" in said
+    page = show("teacher", root)
+    assert page.code[-2].value.startswith("You judge what one person would like")
+    assert page.code[-1].value == "No text was written."
     assert "stand-in" in said
+
+
+def test_what_was_asked_and_replied_is_shown_word_by_word_where_it_was_kept(
+    tmp_path: Path,
+) -> None:
+    write_study(tmp_path, seeds=1)
+    stages = tmp_path / "tiny" / "stages"
+    stages.mkdir()
+    PreferenceSet((_answer([True]), _answer([False]))).save(stages / "preferences-seed-0-x.parquet")
+    said = {"user": 0, "valid": True, "parsed": "[1]", "cached": True, "completion_tokens": 5}
+    rows = [
+        {"question_id": n, "prompt": f"Ask {n} {HOSTILE}", "reply": f"Say {n}", "prompt_tokens": 70}
+        for n in (0, 1, 1)
+    ]
+    frame = pd.DataFrame([row | said for row in rows])
+    frame.to_parquet(stages / "questions-seed-0-x.parquet")
+    page = show("teacher", tmp_path, question="2")
+    asked = f"Ask 1 {HOSTILE}"
+    assert [code.value for code in page.code] == [asked, "Say 1", asked, "Say 1"]
+    assert "Reply, 5 tokens, from the cache" in words(page)
+    (stages / "questions-seed-0-x.parquet").write_text("cut short")
+    assert "questions-seed-0-x.parquet cannot be read" in words(show("teacher", tmp_path))
+
+
+def test_codes_are_a_tree_with_every_item_once(root: Path) -> None:
+    vectors = np.array([[9, 0], [9, 1], [-9, 0], [-9, 1]], dtype=np.float32)
+    topics = np.array(["a", "a", "b", "c"], dtype=object)
+    codes = np.array([[0, 0], [0, 1], [1, 0], [1, 0]])
+    table = code_table(codes, topics, ["w", "x", HOSTILE, "z"])
+    assert table[table["level"] == 0]["items"].tolist() == [2, 2]
+    assert table[table["level"] == 2]["parent"].tolist() == ["0.0", "0.1", "1.0", "1.0"]
+    assert table.set_index("id").loc["1", "share"] == 0.5
+    numbers = code_table(codes, np.array([1.0, 2.0, np.nan, 4.0]), ["w", "x", "y", "z"])
+    assert numbers.set_index("id").loc[["0", "1"], "value"].tolist() == [1.5, 4.0]
+    figure = code_tree(table, {"a": "#000000"}, "topic", 2)
+    assert not [label for label in figure.data[0].labels if "<img" in label]
+    assert item_codes(vectors).shape == (4, 2)
+    assert "tree of codes" in show("items", root).subheader[0].value
 
 
 def _answer(liked: list[bool], raw: str = "") -> Preference:

@@ -15,7 +15,8 @@ from simrec.config import load_config
 from simrec.llm.cache import AnswerCache, answers_path
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs
-from simrec.stages.teaching import item_table, preferences, preferences_path, teacher_measures
+from simrec.stages.tables import item_table
+from simrec.stages.teaching import preferences, preferences_path, teacher_measures
 from tests import asking
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from simrec.bench import compare_times, post_all
 from simrec.bench_server import instant_server
+from simrec.bench_train import Case, Timed, bench_train, report, spend
 from simrec.cli.bench import bench_app
 
 
@@ -45,3 +46,45 @@ def test_the_command_measures_three_things_and_prints_json_alone():
     assert set(ratios) == {"pipeline", "client", "transformers"}
     for ratio in ratios.values():
         assert ratio["ratio"] == pytest.approx(ratio["ours_seconds"] / ratio["bare_seconds"])
+
+
+def test_training_is_timed_in_turns_and_compared_within_a_round():
+    now = 0.0
+
+    def learner(name: str, seconds: list[float]) -> Timed:
+        def learn(env_steps: int) -> None:
+            nonlocal now
+            now += seconds.pop(0)
+
+        return Timed(name, learn, rollout=10)
+
+    timed = learner("ours", [0.5, 0.5, 2.0])
+    spend(timed, 1.0, clock=lambda: now)  # two rollouts fit
+    spend(timed, 1.0, clock=lambda: now)
+    assert timed.taken == [1.0 / 20, 2.0 / 10]
+
+
+def test_the_training_bench_prints_goals_and_ratios_as_json_alone():
+    done = CliRunner().invoke(bench_app, ["train", "--quick", "--json", "-"])
+    assert done.exit_code == 0
+    cases = json.loads(done.stdout)["cases"]
+    assert list(cases) == [
+        "10 items, flat head, 16 users",
+        "2,000 items, two-level head, 16 users",
+    ]
+    for case in cases.values():
+        assert case["ratio"] == pytest.approx(case["ours"]["median"] / case["SB3"]["median"])
+        assert case["goal"] is None and case["met"] is None
+    shown = bench_train((Case(10, 8, 10, 1),), rounds=1, seconds=0.0)
+    assert "met  10 items, flat head, 8 users" in report(shown)
+
+
+def test_the_heads_bench_gives_clicks_and_a_paired_difference(tmp_path):
+    asked = ["heads", "--items", "200", "--seeds", "2", "--env-steps", "640"]
+    done = CliRunner().invoke(bench_app, [*asked, "--json", str(tmp_path / "heads.json")])
+    assert done.exit_code == 0
+    found = json.loads((tmp_path / "heads.json").read_text())
+    by_seed = found["by seed"]
+    gaps = [a - b for a, b in zip(by_seed["two-level"], by_seed["flat"], strict=True)]
+    assert found["two-level minus flat"]["mean"] == pytest.approx(sum(gaps) / 2)
+    assert f"two-level minus flat {sum(gaps) / 2:+.2f}" in done.stdout

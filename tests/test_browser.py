@@ -14,16 +14,13 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import expect
 
 from tests.browser import chromium, opened, served, settled
-from tests.run_folders import RECORD, write_made_run, write_study
+from tests.run_folders import RECORD, write_made_run
 from tests.test_app import HOSTILE
-from tests.toy_study import STUDY
 
 pytestmark = pytest.mark.skipif(
     chromium() is None,
     reason="no Chromium here; install it, for example with 'apt-get install chromium'",
 )
-
-STUDY_OF_TWO = STUDY.replace("[scratch, frozen]", "[scratch, ft]").replace(", 231", "")
 
 
 @pytest.fixture(scope="module")
@@ -52,86 +49,131 @@ def page() -> Iterator[Any]:
 
 def _go(page: Any, place: str, heading: str) -> None:
     page.goto(place)
-    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=60_000)
-    settled(page)
+    _shown(page, heading)
 
 
-@pytest.mark.timeout(420)
+PAGES = {
+    "Compare": "Strategies compared",
+    "Session": "One user, two strategies",
+    "Live": "Live",
+    "Items": "Items",
+    "Teacher": "Teacher",
+    "Users": "Users and realism",
+    "Runs": "Runs",
+}
+
+CURRENT = "[data-stale='false']"  # not a last run's element that is about to go
+
+
+@pytest.mark.timeout(900)
 def test_the_walk(address: str, page: Any, pictures: Path) -> None:
-    _go(page, address, "Strategies compared")
-    expect(page.get_by_role("button", name="Start the toy study")).to_be_visible()
-    page.screenshot(path=pictures / "empty.png")
+    _start_the_toy_study(address, page, pictures)
+    _compare_and_take_home(page, pictures)
+    _the_address_brings_back_the_selection(address, page)
+    _open_the_session_that_differs_most(page, pictures)
+    for name in ("Live", "Items", "Teacher", "Users", "Runs"):
+        page.get_by_role("link", name=name, exact=True).click()
+        _shown(page, PAGES[name])
+        page.screenshot(path=pictures / f"{name.lower()}.png", full_page=True)
+    _keys_reach_pickers_and_buttons(address, page)
+    _narrow_and_dark(address, page, pictures)
 
-    # Start a small toy study from the page and wait until it is there.
-    page.get_by_role("link", name="Runs").click()
-    box = page.get_by_label("Study (YAML); only what differs from the defaults")
-    box.fill(STUDY_OF_TWO)
-    box.press("Control+Enter")
-    expect(page.get_by_text("3 runs of 2,000 env steps")).to_be_visible(timeout=30_000)
-    page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.get_by_text("tiny is running")).to_be_visible(timeout=30_000)
-    page.screenshot(path=pictures / "running.png")
-    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible(timeout=240_000)
-    expect(page.get_by_text("tiny is running")).to_be_hidden(timeout=240_000)
+
+def _shown(page: Any, heading: str) -> None:
+    """Wait for a page and see that nothing went wrong on it."""
+    title = page.get_by_role("heading", name=heading, exact=True)
+    expect(title).to_be_visible()
     settled(page)
-    page.screenshot(path=pictures / "runs.png")
+    assert page.locator("[data-testid=stException]").count() == 0
 
-    # Compare, zoom, and take the data and the picture home.
-    page.get_by_role("link", name="Compare").click()
-    expect(page.get_by_text("Best early")).to_be_visible(timeout=60_000)
+
+def _start_the_toy_study(address: str, page: Any, pictures: Path) -> None:
+    _go(page, address, "Strategies compared")
+    page.screenshot(path=pictures / "empty.png")
+    page.get_by_role("button", name="Start the toy study").click()
+    expect(page.get_by_text("toy is running")).to_be_visible()
+    page.screenshot(path=pictures / "running.png")
+    expect(page.get_by_text("Best early")).to_be_visible(timeout=600_000)
+    settled(page)
+
+
+def _compare_and_take_home(page: Any, pictures: Path) -> None:
     page.get_by_role("radio", name="early window").click()
     page.wait_for_url("**zoom=early+window**")
-    settled(page)
-    page.screenshot(path=pictures / "compare.png", full_page=True)
-    with page.expect_download() as caught:
-        page.get_by_role("button", name="Data as CSV").first.click()
+    with page.expect_download() as caught:  # the key is of the early window's chart only
+        page.locator(f".st-key-csv-curves-reward-early{CURRENT} button").click()
     data = pd.read_csv(caught.value.path())
-    assert set(data["strategy"]) == {"scratch", "ft"}
-    assert data["env_step"].max() <= 100  # 5 % of 2,000
-    page.locator("[data-testid=stPlotlyChart]").first.hover()
-    with page.expect_download() as caught:
-        page.locator(".modebar-btn[data-title^=Download]").first.click()
-    assert caught.value.suggested_filename == "simrec-curves-reward-early.png"
-    assert Path(caught.value.path()).read_bytes().startswith(b"\x89PNG")
+    assert set(data["strategy"]) == {"scratch", "frozen", "ft", "ap"}
+    assert data["env_step"].max() <= 400  # 5 % of 8,000
+    page.screenshot(path=pictures / "compare.png", full_page=True)
+    _picture(page, "png", "Download plot as a PNG", b"\x89PNG")
+    page.get_by_role("radio", name="SVG").click()
+    _picture(page, "svg", "Download plot", b"<svg")
 
-    # The session that differs most comes first.
-    page.get_by_role("link", name="Session").click()
-    expect(page.get_by_role("heading", name="One user, two strategies")).to_be_visible()
-    expect(page.locator(".sr-item").first).to_be_visible(timeout=60_000)
-    settled(page)
+
+def _picture(page: Any, kind: str, button: str, start: bytes) -> None:
+    """Save the chart; its button says of which kind the picture is going to be."""
+    chart = page.locator(f".st-key-chart-curves-reward-early{CURRENT}")
+    chart.locator(".main-svg").first.wait_for()
+    chart.hover()
+    with page.expect_download() as caught:
+        chart.locator(f".modebar-btn[data-title='{button}']").click()
+    assert caught.value.suggested_filename == f"simrec-curves-reward-early.{kind}"
+    assert Path(caught.value.path()).read_bytes().startswith(start)
+
+
+def _the_address_brings_back_the_selection(address: str, page: Any) -> None:
+    page.reload()
+    _shown(page, PAGES["Compare"])
+    expect(page.get_by_role("radio", name="early window")).to_be_checked()
+    page.goto(f"{address}/compare?zoom=early+window&why=Diversity")
+    page.wait_for_url(f"{address}/?*zoom=early+window*")
+    _shown(page, PAGES["Compare"])
+    assert page.get_by_text("Page not found").count() == 0
+    expect(page.get_by_role("radio", name="early window")).to_be_checked()
+    expect(page.get_by_role("radio", name="Diversity")).to_be_checked()
+
+
+def _open_the_session_that_differs_most(page: Any, pictures: Path) -> None:
+    page.get_by_role("link", name="See why").click()
+    _shown(page, PAGES["Session"])
+    expect(page.locator(".sr-item").first).to_be_visible()
     assert page.locator(".sr-item img").count() > 0
     page.screenshot(path=pictures / "session.png")
     page.get_by_role("button", name="Play").click()
-    expect(page.get_by_role("button", name="Pause")).to_be_visible(timeout=30_000)
-
-    for name, heading in (
-        ("Live", "Live"),
-        ("Items", "Items"),
-        ("Teacher", "Teacher"),
-        ("Users", "Users and realism"),
-    ):
-        page.get_by_role("link", name=name).click()
-        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=60_000)
-        settled(page)
-        assert page.locator("[data-testid=stException]").count() == 0
-        page.screenshot(path=pictures / f"{name.lower()}.png")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
 
-@pytest.mark.timeout(240)
-def test_a_narrow_page_does_not_scroll_sideways(tmp_path: Path, pictures: Path) -> None:
-    write_study(tmp_path, seeds=3)
-    with served(tmp_path, read_only=True) as place, opened(width=400, scheme="dark") as page:
-        _go(page, place, "Strategies compared")
-        expect(page.get_by_label("Study")).to_be_visible(timeout=30_000)
-        page.screenshot(path=pictures / "narrow-dark.png")
+def _keys_reach_pickers_and_buttons(address: str, page: Any) -> None:
+    _go(page, address, PAGES["Compare"])
+    expect(page.get_by_role("button", name="Data as CSV").first).to_be_visible()
+    wanted = {"Study", "Metric", "early window", "Data as CSV"}
+    reached = ""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached += page.evaluate(
+            "() => { const e = document.activeElement; const box = e.closest('[data-testid]');"
+            " return `${e.ariaLabel} ${e.innerText} ${box ? box.innerText : ''}\\n`; }"
+        )
+        if all(name in reached for name in wanted):
+            return
+    raise AssertionError(f"the tab key does not reach {wanted}; it reached {reached}")
+
+
+def _narrow_and_dark(address: str, page: Any, pictures: Path) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 400, "height": 800})
+    for name, heading in PAGES.items():
+        _go(page, f"{address}/{name.lower()}", heading)
         wide = page.evaluate(
             "() => { const main = document.querySelector('[data-testid=stMain]');"
             " return main.scrollWidth - main.clientWidth; }"
         )
-        assert wide <= 0
+        page.screenshot(path=pictures / f"narrow-{name.lower()}.png", full_page=True)
+        assert wide <= 0, f"{name} scrolls sideways by {wide} pixels at a width of 400"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_hostile_name_runs_nothing(tmp_path: Path, page: Any) -> None:
     for strategy in (HOSTILE, "scratch"):
         record = replace(RECORD, strategy=strategy, world=HOSTILE)

@@ -167,3 +167,10 @@ def test_an_unknown_key_in_a_setting_is_named_with_the_nearest(tmp_path: Path) -
 def test_the_settings_survive_the_way_to_a_worker_process(tmp_path: Path) -> None:
     found = load_config(write(tmp_path, "study: a\ndata: {path: x/y}\nseeds: [5]\n"))
     assert StudyConfig.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_shrinkage_that_is_not_set_changes_no_key(tmp_path: Path) -> None:
+    plain = load_config(write(tmp_path, "study: a\n"))
+    assert "shrinkage" not in plain.model_dump(mode="json")["world"]
+    chosen = load_config(write(tmp_path, "study: a\nworld: {shrinkage: 4}\n"))
+    assert chosen.model_dump(mode="json")["world"]["shrinkage"] == 4.0

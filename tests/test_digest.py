@@ -1,6 +1,7 @@
 """Digests of runs, curves drawn from them, overviews of studies, and who leads."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from simrec.compare import compare
 from simrec.curves import learning_curve
 from simrec.digest import FILE, digest_tables, read_digest
 from simrec.digest_curves import bands, metric_curve
+from simrec.digest_study import FILE as STUDY_FILE
+from simrec.digest_study import Kept, read_kept, study_key, write_kept
 from simrec.errors import SimrecError
-from simrec.leaders import difference, leader
+from simrec.leaders import difference, leader, t_p
+from simrec.measures import MEASURES
 from simrec.overview import find_studies, overview
 from simrec.records import read_run
 from simrec.statistics import interval
@@ -84,6 +88,47 @@ def test_an_overview_names_a_broken_run_and_shows_the_rest(tmp_path: Path, name:
     assert found.folder_of("ft", 1) is None
 
 
+def _keep(study: Path) -> Kept:
+    key, found = study_key(study), overview(study)
+    comparison = found.compare(found.seeds)
+    leaders = {measure: leader(comparison, measure) for measure in MEASURES}
+    write_kept(found, comparison, leaders, key)
+    kept = read_kept(study, study_key(study))
+    assert kept is not None
+    assert str(kept.leaders) == str(leaders)  # a p that is NaN equals nothing
+    return kept
+
+
+def test_a_study_s_file_gives_what_its_runs_give(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    kept, found = _keep(study), overview(study)
+    assert kept.overview.records == found.records
+    assert kept.overview.seeds == found.seeds
+    for run, digest in found.digests.items():
+        np.testing.assert_array_equal(kept.overview.digests[run].bins["log"], digest.bins["log"])
+    again = kept.overview.compare(found.seeds, kept.standings)
+    assert again.as_dict() == compare(study).as_dict()
+    assert found.order(found.seeds) == list(again.strategies)
+    for name, standing in compare(study).strategies.items():
+        for base, pairs in standing.pairs.items():
+            np.testing.assert_array_equal(again.strategies[name].pairs[base]["late"], pairs["late"])
+
+
+@pytest.mark.parametrize("change", ["a new run", "a run cut short", "a run gone", "no file"])
+def test_a_study_s_file_is_not_believed_once_runs_change(tmp_path: Path, change: str) -> None:
+    study = write_study(tmp_path, seeds=2)
+    _keep(study)
+    if change == "a new run":
+        write_made_run(study / "ft" / "seed-7", replace(RECORD, seed=7), lambda s: s * 0)
+    elif change == "a run cut short":
+        (study / "ft" / "seed-1" / "steps.parquet").write_text("")
+    elif change == "a run gone":
+        shutil.rmtree(study / "ft" / "seed-1")
+    else:
+        (study / STUDY_FILE).write_text('{"key": 3')
+    assert read_kept(study, study_key(study)) is None
+
+
 def test_an_overview_of_nothing_readable_says_why(tmp_path: Path) -> None:
     (tmp_path / "tiny" / "ft" / "seed-0").mkdir(parents=True)
     with pytest.raises(SimrecError, match=r"has no run\.json"):
@@ -147,6 +192,18 @@ def test_the_leader_is_named_with_those_it_is_not_resolved_from(tmp_path: Path) 
     assert found.runner_up == "scratch"
     assert found.lead is not None
     assert found.lead.low > 0
+
+
+def test_the_leader_s_p_counts_every_contrast(tmp_path: Path) -> None:
+    # differences 1, 2, 3: mean 2, standard error 1/sqrt(3), t = 3.4641 on 2 degrees: p = 0.0742
+    assert t_p([1.0, 2.0, 3.0]) == pytest.approx(0.0742, abs=1e-4)
+    assert t_p([-1.0, -2.0, -3.0]) == pytest.approx(0.0742, abs=1e-4)
+    assert (t_p([2.0, 2.0]), t_p([0.0, 0.0])) == (0.0, 1.0)
+    assert np.isnan(t_p([1.0]))
+    found = leader(compare(write_study(tmp_path, gain=1.5)), "early")
+    assert found is not None
+    assert found.contrasts == 2
+    assert found.p == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_strategy_that_knows_the_users_cannot_lead(tmp_path: Path) -> None:

@@ -382,7 +382,7 @@ def test_satisfied_users_come_back_with_their_memory_and_others_do_not():
         returned = info["days"] > 0
         assert returned.mean() == pytest.approx(float(back), abs=0.02)
         assert (info["user"] == before)[returned].all()
-        assert (info["episode"] == 1).all()
+        assert (info["session"] == 1).all()
         if back:  # the last two of what was shown; the start history has length 2
             assert obs["history"][returned][0, -2:].tolist() == [22, 23]
             assert env.step(np.full(200, 23))[1][returned].sum() == 0.0

@@ -194,6 +194,19 @@ def test_every_render_mode_passes_the_checker(data_home, mode):
     assert isinstance(env.render(), str if mode == "ansi" else np.ndarray)
 
 
+def test_frames_of_gymnasium_make_show_the_covers_of_the_data_set(data_home):
+    from simrec.envs.load import load_parts
+    from simrec.envs.registry import TOY
+
+    env = gymnasium.make("simrec.envs:simrec/Toy-v0", render_mode="rgb_array")
+    covers = load_parts(TOY).dataset.catalogue.images
+    env.reset(seed=0)
+    env.step(5)
+    picture = Image.open(io.BytesIO(covers[5])).convert("RGB").resize((150, 150))
+    left = 16 + (608 - 150) // 2
+    assert (env.render()[60:210, left : left + 150] == np.asarray(picture)).all()
+
+
 def test_record_video_writes_a_film(data_home, tmp_path):
     pytest.importorskip("moviepy", reason="RecordVideo needs moviepy, which wants an older pillow")
     env = gymnasium.make("simrec.envs:simrec/Toy-v0", render_mode="rgb_array")

@@ -49,7 +49,7 @@ def test_a_user_who_likes_nothing_leaves_exactly_when_patience_is_used_up():
         assert terminated.tolist() == [step == 4] * 3
         assert not truncated.any()
     assert obs["step"].tolist() == [[0]] * 3  # already begun again
-    assert info["episode"].tolist() == [1] * 3
+    assert info["session"].tolist() == [1] * 3
     assert [final["step"].tolist() for final in info["final_obs"]] == [[4]] * 3
     assert info["final_info"]["length"].tolist() == [4] * 3
     assert info["_final_info"].all() and info["_final_obs"].all()
@@ -147,10 +147,10 @@ def test_a_batch_equals_as_many_single_environments(k):
                 ended += 1
                 for name, part in last.items():
                     assert part.tobytes() == vector_info["final_obs"][b][name].tobytes()
-                assert info["episode"] == vector_info["final_info"]["episode"][b]
+                assert info["session"] == vector_info["final_info"]["session"][b]
                 last, info = env.reset()
             obs[b] = last
-            assert info == {n: vector_info[n][b] for n in ("user", "episode")}
+            assert info == {n: vector_info[n][b] for n in ("user", "session")}
             for name, part in last.items():
                 assert part.tobytes() == vector_obs[name][b].tobytes()
     assert ended >= batch
@@ -184,7 +184,7 @@ def test_the_same_users_arrive_whatever_is_recommended():
         users = {}
         for row in draws(world, 150, 8, seed=seed):
             for slot in range(8):
-                users[slot, int(info["episode"][slot])] = int(info["user"][slot])
+                users[slot, int(info["session"][slot])] = int(info["user"][slot])
             *_, info = env.step(row)
         arrived.append(users)
     shared = arrived[0].keys() & arrived[1].keys()
@@ -223,8 +223,8 @@ def test_reset_without_a_seed_goes_on_with_the_next_episode():
     other.reset(seed=0)
     first = [env.reset()[1] for _ in range(5)]
     assert first == [other.reset()[1] for _ in range(5)]
-    assert [info["episode"] for info in first] == [1, 2, 3, 4, 5]
-    assert env.reset(seed=0)[1]["episode"] == 0
+    assert [info["session"] for info in first] == [1, 2, 3, 4, 5]
+    assert env.reset(seed=0)[1]["session"] == 0
 
 
 def test_rendering_names_the_items_and_the_clicks():

@@ -35,7 +35,7 @@ def trajectory(rules: str, k: int) -> str:
     seen = []
     for _ in range(200):
         seen += [obs["history"].copy(), obs["feedback"].copy(), obs["step"].copy()]
-        seen += [info["user"].copy(), info["episode"].copy()]
+        seen += [info["user"].copy(), info["session"].copy()]
         slates = rng.integers(60, size=(7, k))
         obs, reward, left, cut, info = env.step(slates[:, 0] if k == 1 else slates)
         seen += [reward.copy(), left.copy(), cut.copy()]
@@ -55,7 +55,7 @@ def test_the_single_environment_has_not_changed_either():
     for _ in range(200):
         obs, reward, left, cut, info = env.step(int(rng.integers(60)))
         seen += [obs["history"], obs["feedback"], obs["step"], [reward], [left, cut]]
-        seen += [[info["user"], info["episode"]]]
+        seen += [[info["user"], info["session"]]]
         if left or cut:
             env.reset()
     assert digest(np.asarray(part) for part in seen) == "aa112886a764f510"

@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from simrec.datasets.toy import make_toy
 from simrec.envs.bounds import check_headroom, static_order, static_share, world_bounds
+from simrec.envs.friends import Friends
 from simrec.envs.imagined import imagined_world
 from simrec.envs.plan import beam_plans, spread_list
 from simrec.envs.users import affinity_of_all
@@ -71,6 +72,9 @@ def test_what_cannot_be_saved_loaded_or_built_is_refused_in_a_sentence(tmp_path)
         SimrecError, match=r"^world 'constant' cannot be saved: its users are Const"
     ):
         world.save(tmp_path / "world")
+    friendly = random_world().changed(friends=Friends(np.array([[0, 1]])))
+    with pytest.raises(SimrecError, match=r"cannot be saved with its friends; save it without"):
+        friendly.save(tmp_path / "world")
     with pytest.raises(SimrecError, match=r"^cannot read the world in .*delete the folder"):
         World.load(tmp_path / "nothing")
     with pytest.raises(SimrecError, match=r"^world 'constant' has topics of shape \(3, 1\)"):

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 import simrec.envs
 from simrec.cli import app
 from simrec.datasets.library import import_dataset
+from simrec.datasets.source import IMPORTS, load_source
 from simrec.envs import pages
 from simrec.envs.bounds import MOST_STATIC, check_headroom, world_bounds
 from simrec.envs.checks import check_world
 from simrec.envs.describe import fitted
 from simrec.envs.horizon import planning_gains, planning_verdict
-from simrec.envs.load import IMPORTS, WorldSpec, load_source
 from simrec.envs.registry import WORLDS, load_world, registered, spec_for
+from simrec.envs.spec import WorldSpec
 from simrec.envs.users import FactorUsers
 from simrec.envs.world import Rules, World
 from simrec.errors import SimrecError
@@ -71,7 +72,7 @@ def test_absent_data_is_named_with_the_command_that_brings_it(data_home):
 def test_real_worlds_keep_the_contract_and_leave_room(shared_data, data_home, id):
     name = WORLDS[id].dataset
     import_dataset("tidy", shared_data / FOLDERS[name], name)
-    assert len(check_world(id)) == 8
+    assert len(check_world(id)) == 11
     world, table = load_world(id)
     fit = fitted(WORLDS[id]).fit
     simpler = max(fit["bias"]["auc"], fit["item_mean"]["auc"], fit["popularity_auc"])
@@ -83,7 +84,7 @@ def test_real_worlds_keep_the_contract_and_leave_room(shared_data, data_home, id
 
 
 def test_every_check_passes_on_the_toy_and_a_broken_world_is_named(data_home):
-    assert len(check_world("simrec/Toy-v0")) == 8
+    assert len(check_world("simrec/Toy-v0")) == 11
     gymnasium.register("simrec/Broken-v0", entry_point=lambda **_: gymnasium.make("CartPole-v1"))
     with pytest.raises(
         SimrecError, match=r"^simrec/Broken-v0 failed '[^']*(?:'s[^']*)?': .*; expected to pass$"
@@ -98,7 +99,7 @@ def test_the_commands_list_check_and_describe_what_is_there(data_home):
     assert "simrec/Toy-v0" in listed and listed.count("absent") == 5
     checked = run(app, ["env", "check", "--all"])
     assert checked.exit_code == 0
-    assert "simrec/Toy-v0: passed 8 checks" in checked.stdout
+    assert "simrec/Toy-v0: passed 11 checks" in checked.stdout
     assert "absent data, not checked: simrec/MovieLens-v0, simrec/Coat-v0" in checked.stdout
     told = run(app, ["fit", "toy"]).stdout
     assert "fitted users rank held-out likes better than every simpler predictor" in told
@@ -127,6 +128,7 @@ def test_any_data_set_gets_a_world_by_its_unit(data_home, tmp_path):
     import_dataset("tidy", folder, "shop")
     spec = spec_for("shop", min_user_events=1)
     assert (spec.like_at, spec.history, spec.min_user_events) == (1.0, 4, 1)
+    assert spec.shrinkage == "chosen"  # inside the training part: nobody tuned it by hand
     assert spec_for("toy") == WORLDS["simrec/Toy-v0"]
 
 

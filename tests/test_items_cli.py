@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from simrec.cli import app
 from simrec.config import ItemsConfig, load_config
+from simrec.datasets.feature_files import read_states
 from simrec.datasets.toy import make_toy
 from simrec.errors import SimrecError
 from simrec.items.build import build_item_table
-from simrec.items.precomputed import read_states
 from simrec.items.table import ItemTable
 from simrec.stages.inputs import Inputs
 
@@ -113,3 +113,18 @@ def test_wrong_requests_are_one_sentence(data_home: Path, tmp_path: Path):
         _run("items", "encode", "toy", "--modality", "audio", "-o", "f")
     with pytest.raises(SimrecError, match="--store got 'text'; expected MODALITY=DIR"):
         _run("items", "report", "toy", "--store", "text")
+
+
+@pytest.mark.timeout(1200)  # processes of their own; a laden machine takes its time
+def test_a_report_with_costs_prints_tpme_and_the_raw_numbers(data_home: Path, tmp_path: Path):
+    out = tmp_path / "features"
+    _run("items", "encode", "toy", "--modality", "text", "-o", str(out))
+    store = ("--store", f"text={out}/text/hashed-128")
+    short = ("--seeds", "2", "--epochs", "1", "--users", "30", "--costs")
+    said = _run("items", "report", "toy", *store, "--adapters", "linear,sum", *short)
+    costs = [line for line in said.splitlines() if "s an epoch" in line]
+    assert [line.split(":")[0] for line in costs] == ["linear", "sum"]
+    assert all("s an epoch" in line and "MiB more memory, TPME" in line for line in costs)
+    # alone with their maps and the sequence model, both have the same weights
+    assert len({line.split(",")[1:3][0] for line in costs}) == 1
+    assert "TPME of fewer than three methods is only a sum of its weights" in said

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from simrec.datasets.feature_files import read_states
+from simrec.datasets.layouts import read_layout
 from simrec.errors import SimrecError
-from simrec.items.layouts import read_layout
-from simrec.items.precomputed import read_states
 from tests.data_folders import picture
 
 IDS = ("a", "b", "c")

@@ -1,6 +1,7 @@
 """The feature store: whole or resumable, hash-checked, standardised on training items only."""
 
 import io
+import sys
 import wave
 from pathlib import Path
 
@@ -178,6 +179,27 @@ def test_a_cut_from_black_to_white_by_hand():
     np.testing.assert_allclose(final[0, 216:232], 1 / 7, atol=1e-6)
     np.testing.assert_allclose(final[0, 232:248], 1.0, atol=1e-6)
     assert final[0, 248] == pytest.approx(1 / 7)
+
+
+def test_a_film_is_decoded_by_pyav_and_its_absence_is_one_sentence(monkeypatch):
+    head = b"\0\0\0\x18ftypmp42"
+    with monkeypatch.context() as bare:
+        bare.setitem(sys.modules, "av", None)  # what Python does where a package is not there
+        with pytest.raises(SimrecError, match=r"needs PyAV, which is not installed; pip install"):
+            read_frames(head, 2)
+    av = pytest.importorskip("av", reason="PyAV, extra 'video', is not installed")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as film:
+        stream = film.add_stream("mpeg4", rate=5)
+        stream.width = stream.height = 32
+        for grey in range(0, 250, 25):
+            picture = Image.new("RGB", (32, 32), (grey, grey, grey))
+            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        film.mux(stream.encode())
+    got = [np.asarray(f).mean() for f in read_frames(buffer.getvalue(), 5)]
+    assert got == pytest.approx([25, 75, 125, 175, 225], abs=3)
+    with pytest.raises(SimrecError, match="a film cannot be decoded"):
+        read_frames(buffer.getvalue()[:60], 2)
 
 
 def test_an_animated_gif_gives_evenly_spaced_frames():

@@ -23,6 +23,11 @@ SMALL = {
     "num_attention_heads": 2,
 }
 PICTURE = {"image_size": 16, "patch_size": 8}
+MELS = {
+    **{"spec_size": 32, "num_mel_bins": 16, "patch_size": 4, "patch_stride": [4, 4]},
+    **{"window_size": 2, "depths": [1, 1], "num_attention_heads": [1, 2], "num_classes": 3},
+    **{"patch_embeds_hidden_size": 8, "hidden_size": 16},
+}
 TEXTS = ["a b c", "c", "b a b a b a"]
 
 
@@ -68,6 +73,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "vit": t.ViTModel(t.ViTConfig(**SMALL, **PICTURE)),
         "ast": t.ASTModel(t.ASTConfig(**SMALL, patch_size=8, num_mel_bins=16, max_length=32)),
         "videomae": t.VideoMAEModel(t.VideoMAEConfig(**video)),
+        "clap": t.ClapModel(t.ClapConfig(text_config=text, audio_config=MELS, projection_dim=8)),
     }
     side = {"height": 16, "width": 16}
     processors = {
@@ -76,6 +82,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "vit": t.ViTImageProcessor(size=side),
         "ast": t.ASTFeatureExtractor(num_mel_bins=16, max_length=32),
         "videomae": t.VideoMAEImageProcessor(size={"shortest_edge": 16}, crop_size=side),
+        "clap": t.ClapFeatureExtractor(
+            **{"feature_size": 16, "sampling_rate": 16_000, "hop_length": 500, "max_length_s": 1},
+            **{"frequency_max": 8_000, "fft_window_size": 512, "truncation": "rand_trunc"},
+        ),
     }
     for name, model in made.items():
         model.eval().save_pretrained(root / name)
@@ -175,6 +185,25 @@ def test_sound_and_video_towers(folders: dict[str, Path]):
     clips = [[_picture(k) for k in range(5)], [_picture(9)]]
     hidden, _ = TransformerTower(folders["videomae"], "video").states(clips)
     assert hidden.shape == (2, 3, 8)
+
+
+def test_clap_gives_its_own_vector_and_a_long_sound_is_cut_at_its_beginning(
+    folders: dict[str, Path],
+):
+    sounds = [_sound(0, 9_000), _sound(1, 30_000)]  # the second is longer than it takes
+    hidden, final = TransformerTower(folders["clap"], "audio").states(sounds)
+    assert hidden.shape == (2, 1, 16) and (hidden[:, 0] == final).all()
+    again, _ = TransformerTower(folders["clap"], "audio").states(sounds[1:])
+    np.testing.assert_array_equal(again[0], hidden[1])
+    extractor = t.AutoFeatureExtractor.from_pretrained(folders["clap"])
+    samples = np.frombuffer(sounds[1][44:], "<i2").astype(np.float32)[:16_000] / 2**15
+    inputs = extractor([samples], sampling_rate=16_000, return_tensors="pt")
+    model = t.ClapModel.from_pretrained(folders["clap"]).eval().audio_model
+    with torch.inference_mode():
+        direct = model(**inputs).pooler_output[0].numpy()
+    np.testing.assert_allclose(final[1], direct, atol=1e-4)
+    with pytest.raises(SimrecError, match="'clap_audio_model' models are pooled by 'pooler', not"):
+        TransformerTower(folders["clap"], "audio", pooling="mean").states(sounds[:1])
 
 
 def test_towers_fill_the_store(folders: dict[str, Path], tmp_path: Path):

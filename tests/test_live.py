@@ -9,7 +9,7 @@ import pytest
 
 from simrec.app import sessions
 from simrec.errors import SimrecError
-from simrec.live import POLICIES, LiveSession, load_world, play, replay
+from simrec.live import POLICIES, LiveSession, load_world, play, policies, replay
 from simrec.overview import Overview, overview
 from tests.toy_study import make_toy_study
 
@@ -45,7 +45,7 @@ def test_pairs_have_the_most_different_sessions_first(found: Overview) -> None:
     assert (np.diff(gap) <= 0).all()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", [*POLICIES, "scratch after the run", "frozen after the run"])
 def test_every_policy_serves_a_user_until_the_session_ends(found: Overview, policy: str) -> None:
     world = load_world(found.folder, found.first.fingerprints["world"])
     user = int(world.arrivals[0])
@@ -58,6 +58,21 @@ def test_every_policy_serves_a_user_until_the_session_ends(found: Overview, poli
     assert not known & set(items)
     if session.over == "left":
         assert [hit for _, hit in session.shown[-world.rules.patience :]] == [0] * 4
+
+
+def test_what_a_run_learnt_is_played_and_is_not_what_it_began_with(found: Overview) -> None:
+    learnt = ["frozen after the run", "scratch after the run"]
+    assert policies(found.folder, 230) == [*learnt, *POLICIES]
+    assert policies(found.folder, 9) == list(POLICIES)
+    world = load_world(found.folder, found.first.fingerprints["world"])
+    user = int(world.arrivals[0])
+
+    def scores(policy: str) -> np.ndarray:
+        session = LiveSession(world, found.folder, policy, user=user, seed=230, luck_seed=1)
+        return session.score(session.observation)
+
+    np.testing.assert_allclose(scores(learnt[0]), scores("pretrained"))  # frozen learns nothing
+    assert not np.allclose(scores(learnt[1]), scores("pretrained"))
 
 
 def test_a_person_s_answers_go_into_the_history(found: Overview) -> None:

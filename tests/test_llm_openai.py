@@ -37,7 +37,7 @@ def model_at(url: str, waits: list[float] | None = None, luck: float = 0.5, **op
 def test_it_keeps_the_protocol():
     with serve() as server:
         check_language_model(language_model(f"openai:tiny@{server.url}", api_key="k"))
-        assert language_model(f"openai:tiny@{server.url}/").name == f"openai:tiny@{server.url}"
+        assert language_model(f"openai:tiny@{server.url}/").name == "openai:tiny"
 
 
 def test_the_requests_are_exactly_these():

@@ -1,5 +1,6 @@
 """The transformers backend on a tiny random model: scores by hand, batches that change nothing."""
 
+import importlib.util
 import itertools
 import math
 from pathlib import Path
@@ -33,7 +34,7 @@ def by_hand(folder: Path, text: str, choice: str) -> float:
     """log P(choice, end | prompt), every token from a forward pass of its own, no cache."""
     import torch
 
-    causal = load_causal(folder, "cpu", False)
+    causal = load_causal(folder, "cpu", "f32")
     row, total = causal.tokens(text), 0.0
     for token in [*causal.option(choice), causal.tokenizer.eos_token_id]:
         with torch.inference_mode():
@@ -77,7 +78,7 @@ def test_generation_equals_greedy_search_by_hand(tmp_path: Path):
     import torch
 
     folder = save_tiny(tmp_path / "tiny")
-    causal = load_causal(folder, "cpu", False)
+    causal = load_causal(folder, "cpu", "f32")
     row = causal.tokens(PROMPTS[1].text)
     assert causal.tokenizer.decode(row).endswith("Which is next?<|end|>\n<|assistant|>\n")
     written: list[int] = []
@@ -134,15 +135,41 @@ def test_mistakes_are_one_sentence(tmp_path: Path):
         TransformersLM(tmp_path, load_in_4bit=True)
     with pytest.raises(SimrecError, match="device is 'gpu'; expected cpu, cuda or cuda:N"):
         TransformersLM(tmp_path, device="gpu")
-    with pytest.raises(SimrecError, match="take text only"):
-        TransformersLM(tmp_path).complete([LLMPrompt("x", (b"png",))], max_tokens=2)
+    with pytest.raises(SimrecError, match="dtype is 'int8'; expected f32 or bf16"):
+        TransformersLM(tmp_path, dtype="int8")  # type: ignore[arg-type]
     with pytest.raises(SimrecError, match="knows no option 'batchsize'; did you mean 'batch_size'"):
         language_model(f"transformers:{tmp_path}", batchsize=3)
 
 
+def test_bfloat16_runs_on_the_cpu_and_is_another_model(tmp_path: Path):
+    folder = save_tiny(tmp_path / "tiny")
+    full, half = TransformersLM(folder), TransformersLM(folder, dtype="bf16")
+    assert half.name == full.name.removesuffix("f32") + "bf16"
+    for a, b in zip(
+        full.complete(PROMPTS, max_tokens=4, choices=CHOICES),
+        half.complete(PROMPTS, max_tokens=4, choices=CHOICES),
+        strict=True,
+    ):
+        assert a.logprobs is not None and b.logprobs is not None
+        assert b.valid and a.logprobs != b.logprobs  # eight bits of mantissa, a loss below 1/100
+        assert list(b.logprobs.values()) == pytest.approx(list(a.logprobs.values()), rel=0.03)
+
+
+def test_four_bits_without_their_package_are_one_sentence(tmp_path: Path):
+    if importlib.util.find_spec("bitsandbytes") is not None:
+        pytest.skip("bitsandbytes is installed")
+    folder = save_tiny(tmp_path / "tiny")
+    with pytest.raises(SimrecError) as error:
+        TransformersLM(folder, device="cuda", load_in_4bit=True)
+    assert str(error.value) == (
+        "load_in_4bit needs the package bitsandbytes, which is not installed; pip install "
+        "bitsandbytes"
+    )
+
+
 def test_probabilities_of_all_one_token_replies_and_the_end_sum_to_at_most_one(tmp_path: Path):
     folder = save_tiny(tmp_path / "tiny")
-    causal = load_causal(folder, "cpu", False)
+    causal = load_causal(folder, "cpu", "f32")
     rows = [causal.tokens(p.text) for p in PROMPTS[:2]]
     vocabulary = [[t] for t in range(len(causal.tokenizer)) if t != causal.tokenizer.eos_token_id]
     mass = np.exp(causal.score(rows, vocabulary)).sum(1)

@@ -48,7 +48,7 @@ def test_the_report_holds_everything_and_fetches_nothing(tmp_path: Path) -> None
     output = write_report(write_study(tmp_path, gain=1.5), tmp_path / "out" / "report.html")
     page = _read(output)
     assert page.tags.count("svg") == 2
-    assert page.tags.count("table") == 2
+    assert page.tags.count("table") == 3  # strategies, differences, declared contrasts
     assert page.fetched == []
     assert not re.search(r"url\((?!#)|@import", output.read_text())
     for words in (

@@ -192,7 +192,7 @@ def test_a_killed_study_run_again_equals_one_never_interrupted(tmp_path: Path) -
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not list(root.glob("tiny/*/seed-*/run.json")):
             assert process.poll() is None, "the study ended without a run"
             assert time.monotonic() < deadline, "no run was finished in time"
@@ -200,7 +200,7 @@ def test_a_killed_study_run_again_equals_one_never_interrupted(tmp_path: Path) -
                 process.wait(0.01)  # a pause that ends at once if the process does
         process.kill()
         # The workers hold the same pipe: it ends when they have followed their parent.
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

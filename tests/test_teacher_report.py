@@ -15,6 +15,7 @@ from simrec.llm.agreement import (
     agreement,
     between_teachers,
     calibration,
+    freedom,
     pearson,
     spearman,
     without_means,
@@ -61,6 +62,22 @@ def test_agreement_in_all_and_on_the_personal_part():
     assert found.pearson == pytest.approx(5.4375 / np.sqrt(6.6875 * 4.6875))
     assert found.personal_pearson == pytest.approx(-1.0)
     assert found.error == pytest.approx(1.96)
+    assert found.personal_error == pytest.approx(1.96)  # 4 pairs - 2 users - 2 items + 1
+
+
+def test_what_is_left_once_means_are_off_on_paper():
+    assert freedom(USER[:0], ITEM[:0]) == 0
+    # a chain u0-i0-u1-i1 of 3 pairs, 4 nodes and one part: every value is explained
+    assert freedom(np.array([0, 1, 1]), np.array([0, 0, 1])) == 0
+    # beside it a full 2 x 3 block: 6 - 5 + 1 = 2
+    user = np.array([0, 1, 1, *[7] * 3, *[8] * 3])
+    assert freedom(user, np.array([0, 0, 1, 4, 5, 6, 4, 5, 6])) == 2
+    score = np.array([1, 3, 2], dtype=np.float32)
+    chain = Pairs(np.array([0, 1, 1]), np.array([0, 0, 1]), score, score > 2, score[::-1] + 1)
+    few = agreement("t", chain, like_at=3)
+    assert np.isnan(few.personal_error)
+    assert "too few pairs for an interval" in meaning(few, few)[0]
+    assert "No personal part can be shown" in meaning(few, few)[1]
 
 
 def test_two_teachers_on_paper():
@@ -133,7 +150,12 @@ def test_pairs_meet_only_where_both_spoke():
 def test_the_words_follow_the_numbers():
     def lines(personal: float, own: float) -> str:
         base = agreement("t", pairs([1, 2, 3, 4.5], [1, 2.5, 3, 4]), like_at=3)
-        parts = {**base.__dict__, "pearson": 0.24, "error": 0.01, "personal_pearson": personal}
+        parts = {
+            **base.__dict__,
+            "pearson": 0.24,
+            "personal_error": 0.01,
+            "personal_pearson": personal,
+        }
         teacher, popular = type(base)(**(parts | {"user_auc": own})), base
         return " ".join(meaning(teacher, type(base)(**(popular.__dict__ | {"user_auc": 0.58}))))
 

@@ -129,3 +129,15 @@ def test_a_like_share_that_is_no_share_is_refused():
     assert str(error.value) == (
         "like_share is 30; expected a share between 0 and 1, for example 0.3"
     )
+
+
+def test_a_calibrated_teacher_calls_liked_what_it_called_liked_before():
+    catalogue = _catalogue(["red car", "red bus", "blue boat", "green tree", "red kite"])
+    teacher = SimilarityTeacher(catalogue, HashedTextEncoder(64), like_share=0.5)
+    first = [_question([0], [1], [1, 2, 3])]
+    before = teacher.prefer(first)[0].liked
+    better = [_question([0], [1], [1, 4])]  # alone, half of any two would be liked
+    assert teacher.prefer(better)[0].liked.sum() == 1
+    teacher.calibrate(first)
+    assert teacher.prefer(better)[0].liked.tolist() == [True, True]
+    assert teacher.prefer(first)[0].liked.tolist() == before.tolist()

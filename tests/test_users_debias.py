@@ -8,8 +8,8 @@ import pytest
 from simrec.datasets.columns import event_columns, friend_pairs, split_dataset
 from simrec.datasets.tidy import read_tidy
 from simrec.envs.debias import debias_gain
-from simrec.envs.load import WorldSpec, load_parts, make_table
-from simrec.envs.propensity import inverse_weights, popularity_propensity
+from simrec.envs.load import WorldSpec, load_parts, make_table, source_of
+from simrec.envs.propensity import bayes_propensity, inverse_weights, popularity_propensity
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog, Part, Split, split_log
 
@@ -158,3 +158,53 @@ def test_a_propensity_of_zero_is_refused(tmp_path):
     log.to_parquet(folder / "interactions.parquet")
     with pytest.raises(SimrecError, match=r"^the data set 'set' has a propensity of 0; expected "):
         event_columns(read_tidy(folder, name="set"))
+
+
+def test_chances_estimated_from_ratings_are_bayes_rule():
+    # 4 of 10 pairs were chosen: three 5s and a 1; random ratings are 1, 1 and 5, each counted once
+    # more: P(1) = 3/5, P(5) = 2/5; P(O|1) = (1/10) / (3/5), P(O|5) = (3/10) / (2/5)
+    chance = bayes_propensity(np.array([5.0, 5, 5, 1]), np.array([1.0, 1, 5]), n_pairs=10)
+    assert chance == pytest.approx([3 / 4, 3 / 4, 3 / 4, 1 / 6])
+
+
+def test_ratings_that_tell_the_shares_are_judged_by_nobody(tmp_path):
+    import pandas as pd
+
+    folder = coat_like(tmp_path / "set")
+    log = pd.DataFrame({"user_id": np.repeat([5, 7], 30), "item_id": np.tile(np.arange(30), 2)})
+    log["rating"] = np.tile([1.0, 5.0, 3.0], 20)
+    log["split"] = np.where(log["item_id"] < 20, "train_mnar", "test_mar")
+    log.to_parquet(folder / "interactions.parquet")
+    pd.DataFrame({"item_id": range(30), "title": [f"coat {n}" for n in range(30)]}).to_parquet(
+        folder / "items.parquet"
+    )
+    data = read_tidy(folder, name="set")
+    split = split_dataset(data, seed=0, history=2)
+    found = source_of(data, split, debias="bayes", seed=0)
+    told = found.split.part == -1
+    assert told.sum() == 1 and (split.part[told] == Part.REALISM).all()
+    assert (found.split.part[~told] == split.part[~told]).all()
+    truth = split.part == Part.TRUTH
+    assert (found.propensity[~truth] == 1).all() and (found.propensity[truth] < 1).all()
+    chosen = dataclasses.replace(data, folder=None)
+    with pytest.raises(SimrecError, match=r"^debias is 'bayes', but all events of 'set' were chos"):
+        source_of(chosen, split, debias="bayes", seed=0)
+
+
+def test_on_coat_chances_from_ratings_help_too(shared_data, data_home):
+    from simrec.datasets.library import import_dataset
+
+    import_dataset("tidy", shared_data / "coat", "coat")
+    spec = WorldSpec("coat", like_at=3.0, debias="bayes")
+    source = load_parts(spec)
+    assert (source.split.part == Part.REALISM).sum() == 4640 - 232
+    gain = debias_gain(
+        source.dataset.log,
+        source.split,
+        make_table(spec, source).fused,
+        source.propensity,
+        like_at=3.0,
+        seed=0,
+        shrinkage=4.0,
+    )
+    assert gain.squared_error.low > 0.03

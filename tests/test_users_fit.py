@@ -10,6 +10,7 @@ from simrec.datasets.tidy import read_tidy
 from simrec.datasets.toy import make_toy
 from simrec.envs.als import factorise
 from simrec.envs.fit import fit_population
+from simrec.envs.fitting import FOLDS, GRID, chosen_shrinkage
 from simrec.envs.realism import area_under_curve, calibration_error, logistic_weights
 from simrec.envs.users import affinity_of_all
 from simrec.errors import SimrecError
@@ -184,3 +185,41 @@ def test_logs_that_cannot_be_fitted_are_refused_in_a_sentence():
     assert sentence(features=features[:9]).startswith("the item table has 9 rows; expected 120")
     assert sentence(rows=fit_rows[:5]).startswith("the truth part has 5 events")
     assert sentence(like_at=9.0).startswith("like_at is 9.0 and 0% of the truth part reach it;")
+
+
+def test_a_penalty_is_chosen_by_the_folds_of_the_training_part_alone():
+    asked = []
+
+    def loss(fit_rows, fold, penalty):
+        assert sorted([*fit_rows, *fold]) == list(range(40))
+        asked.append(penalty)
+        return abs(np.log(penalty / 5.0))  # least at 6 of the grid, log 6/5 < log 5/4
+
+    rows, rng = np.arange(40), np.random.default_rng(0)
+    assert chosen_shrinkage(rows, loss, start=16.0, rng=rng) == 6.0
+    assert sorted(set(asked)) == [4.0, 6.0, 8.0, 12.0, 16.0, 24.0]
+    assert all(asked.count(penalty) == FOLDS for penalty in set(asked))
+    assert chosen_shrinkage(rows, lambda a, b, c: c, start=3.0, rng=rng) == GRID[0]
+
+
+def test_what_is_judged_on_has_no_say_in_the_penalty():
+    log, features, _, fit_rows, judge_rows = planted(n_users=40)
+    other = log.feedback.copy()
+    other[judge_rows] = 6.0 - other[judge_rows]
+    chosen = [
+        fit_population(
+            each,
+            fit_rows,
+            judge_rows,
+            features,
+            like_at=4.0,
+            seed=0,
+            rank=2,
+            iterations=3,
+            shrinkage="chosen",
+        )
+        for each in (log, dataclasses.replace(log, feedback=other))
+    ]
+    assert chosen[0].report.shrinkage == chosen[1].report.shrinkage
+    assert chosen[0].users.fingerprint == chosen[1].users.fingerprint
+    assert chosen[0].report.model != chosen[1].report.model

@@ -1,5 +1,6 @@
 """Users played by a language model: what is asked, kept, refused and labelled."""
 
+import pickle
 import re
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from simrec.catalogue import Catalogue
 from simrec.envs.llm_user import LLMUser, circularity
-from simrec.envs.users import FactorUsers
+from simrec.envs.told_users import told
 from simrec.errors import SimrecError
+from simrec.llm.cache import AnswerCache
+from simrec.llm.kept import KeptModel
 
 CATALOGUE = Catalogue(
     "films",
@@ -70,10 +73,57 @@ def test_replies_that_cannot_be_used_are_refused_and_not_kept():
 
 
 def test_the_same_model_as_teacher_and_user_is_called_circular():
+    assert users_of(by_title).label == "users played by m-1, not fitted to people"
+    assert circularity("m-1", "m-2") is None
+    assert circularity("", "m-1") is None  # users fitted to people
+    served = "openai:lab/M-1@http://127.0.0.1:8000/v1"
+    for user, teacher in (("m-1", "m-1"), (served, "m-1"), (served, "vllm:models/m-1/")):
+        assert circularity(user, teacher).startswith("circular: m-1 is both teacher and user")
+
+
+def by_hash(prompt, choices, schema):
+    """A model that answers the length of the prompt, modulo eleven."""
+    return str(len(prompt.text) % 11)
+
+
+def asked_of_the_file(path, model="scripted:tests.test_users_llm:by_hash"):
+    return KeptModel(model, {}, path, choices=[str(n) for n in range(11)])
+
+
+def test_a_model_is_asked_once_on_a_machine(tmp_path, monkeypatch):
+    path = tmp_path / "answers.sqlite"
+    kept = asked_of_the_file(path)
+    texts = [f"question {'x' * n}" for n in range(12)]
+    answers = kept.complete(texts)
+    assert answers == [str(len(text) % 11) for text in texts]
+    again = pickle.loads(pickle.dumps(asked_of_the_file(path)))
+    monkeypatch.setitem(globals(), "by_hash", None)  # the model is gone; what it said is not
+    assert again.complete(texts[::-1]) == answers[::-1]
+    with pytest.raises(SimrecError, match=r"is no function; expected scripted:hash or"):
+        again.complete(["a new question"])
+
+
+def test_a_reply_that_is_no_number_is_an_error_and_not_kept(tmp_path, monkeypatch):
+    path = tmp_path / "answers.sqlite"
+    monkeypatch.setitem(globals(), "by_hash", lambda prompt, choices, schema: "perhaps")
+    with pytest.raises(SimrecError, match=r"gave no answer from 0 to 10 \(.*so far are kept"):
+        asked_of_the_file(path).complete(["q"])
+    with AnswerCache(path) as cache:
+        assert len(cache) == 0
+
+
+def test_told_users_answer_as_the_model_did_and_refuse_users_it_was_not_asked_about():
     users = users_of(by_title)
-    assert users.label == "users played by m-1, not fitted to people"
-    assert circularity(users, "m-2") is None
-    assert circularity(users, "m-1").startswith("circular: m-1 is both teacher and user")
-    zeros = np.zeros(1, dtype=np.float32)
-    plain = FactorUsers(0.0, 1.0, zeros, zeros, zeros[:, None], zeros[:, None])
-    assert circularity(plain, "m-1") is None
+    said = []
+    known = told(users, np.array([1]), said.append)
+    assert said == ["users: asking m-1 as user 1 of 1"]
+    assert users.asked == len(CATALOGUE)
+    assert known.known.tolist() == [False, True]
+    items = np.arange(len(CATALOGUE))[None]
+    live = users.affinity(users.begin(np.array([1])), items)
+    state = known.begin(np.array([1]))
+    assert (known.affinity(state, items) == live).all()
+    assert (known.affinity_of_all(state) == live).all()
+    assert known.label == users.label
+    with pytest.raises(SimrecError, match=r"^m-1 was never asked about a user that is wanted here"):
+        known.affinity(known.begin(np.array([0])), items)

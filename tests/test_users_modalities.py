@@ -1,20 +1,23 @@
 """Users who weigh modalities: a planted truth, the simplex, and the same formula twice."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from simrec.envs.modality_users import fit_modality_users, whitened
+from simrec.envs.users import FactorUsers
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import Rules, World
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
 
 
-def planted(n_users=200, n_items=300, events=150):
+def planted(n_users=200, n_items=300, events=150, lean=(1.0, 1.0)):
     rng = np.random.default_rng(0)
     parts = {name: rng.normal(size=(n_items, 3)).astype(np.float32) for name in ("text", "image")}
-    weights = rng.dirichlet((1.0, 1.0), n_users)  # (U, M)
+    weights = rng.dirichlet(lean, n_users)  # (U, M)
     tastes = rng.normal(size=(2, n_users, 3))
     tastes *= 4.0 / np.linalg.norm(tastes, axis=2, keepdims=True)
     logits = rng.normal(0, 0.5, n_items) + sum(
@@ -39,17 +42,43 @@ def planted(n_users=200, n_items=300, events=150):
 @pytest.fixture(scope="module")
 def found():
     log, parts, weights, logits, fit_rows, judge_rows = planted()
-    users, auc = fit_modality_users(log, fit_rows, judge_rows, parts, like_at=4.0, seed=0)
-    return users, auc, weights, logits
+    fitted = fit_modality_users(log, fit_rows, judge_rows, parts, like_at=4.0, seed=0)
+    return fitted.users, fitted.report, weights, logits
 
 
 def test_planted_weights_and_tastes_are_recovered(found):
-    users, auc, weights, logits = found
+    users, report, weights, logits = found
     assert users.modalities == ("text", "image")
     assert np.corrcoef(users.weights[:, 0], weights[:, 0])[0, 1] > 0.9
     own = np.log(1 / (1 / users.affinity_of_all(users.begin(np.arange(200))) - 1))
     assert np.corrcoef(own.ravel(), logits.ravel())[0, 1] > 0.9
-    assert auc > 0.8
+    assert report.model.auc > max(0.8, report.bias.auc, report.item_mean.auc)
+
+
+def test_hiding_a_modality_loses_the_share_of_the_taste_that_was_planted_in_it():
+    log, parts, _, logits, fit_rows, judge_rows = planted(lean=(6.0, 3.0))
+    users = fit_modality_users(log, fit_rows, judge_rows, parts, like_at=4.0, seed=0).users
+    # the truth is linear in the parts, so that least squares takes it apart without an error
+    personal = logits - logits.mean(axis=0)
+    joint = np.hstack(list(parts.values())).astype(float)
+    slopes = np.linalg.lstsq(joint, personal.T, rcond=None)[0]
+    truth = [joint[:, :3] @ slopes[:3], joint[:, 3:] @ slopes[3:]]
+    shares = np.array([part.var() for part in truth])
+    shares /= shares.sum()
+    assert shares[0] > 0.65  # text was planted to matter more
+    own = [
+        e @ (w[:, None] * p).T
+        for e, w, p in zip(users.embeddings, users.weights.T, users.tastes, strict=True)
+    ]
+    own = [part - part.mean(axis=1, keepdims=True) for part in own]
+
+    def explained(part):
+        return np.corrcoef(part.ravel(), personal.T.ravel())[0, 1] ** 2
+
+    full = explained(own[0] + own[1])
+    assert full > 0.8
+    for seen, share in zip(own, shares, strict=True):  # what is left when the other is hidden
+        assert explained(seen) / full == pytest.approx(share, abs=0.08)
 
 
 def test_weights_lie_on_the_simplex_and_the_formula_is_the_affinity(found):
@@ -80,10 +109,11 @@ def test_one_modality_leaves_nothing_to_weigh():
 
 def test_a_world_of_modality_users_plays_as_their_factors(found):
     users, *_ = found
+    parts = {f.name: getattr(users, f.name) for f in dataclasses.fields(FactorUsers)}
     start = np.full((200, 2), -1)
     topics = np.ones((300, 1), dtype=np.float32)
     courses = []
-    for population in (users, users.factors):
+    for population in (users, FactorUsers(**parts)):
         world = World(
             "weighing",
             population,

@@ -1,5 +1,6 @@
 """The page that sets a study's strategies side by side."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -7,12 +8,13 @@ import streamlit as st
 from simrec.app import choose, load
 from simrec.app.charts import curves_chart, title_of
 from simrec.app.compare_sections import SECTIONS
-from simrec.app.compare_tables import differences, leaders, strategies
+from simrec.app.compare_tables import differences, leader_cards, session_link, strategies
 from simrec.app.show import chart, csv, say
 from simrec.app.style import grid
 from simrec.compare import Comparison
 from simrec.digest_curves import METRICS
 from simrec.findings import LEGEND, bounds_line, cautions, pair_rows
+from simrec.leaders import Leader
 from simrec.metrics import normalised
 from simrec.overview import Overview
 
@@ -23,31 +25,31 @@ WINDOWS = {"whole run": "whole", "early window": "early", "whole run, log steps"
 def page(root: Path, read_only: bool) -> None:
     """Compare the strategies of a study under a runs folder."""
     st.title("Strategies compared")
+    st.caption(
+        "Which way of recommending satisfies simulated users best, early and late, and how sure is "
+        "it? Normalised reward counts clicks: 0 is random items, 1 an oracle that knows every user."
+    )
     found = choose.study(root, read_only)
     if found is None:
         return
     left, right = st.columns([1, 2])
     with left:
         seeds = choose.seeds(found)
-    comparison = load.comparison(found.folder, seeds)
-    names = list(comparison.strategies)
+    names = found.order(seeds)
     with right:
         picked = _strategies(names)
     st.caption(
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, "
         f"{found.first.budget_env_steps:,} env steps a run, one recommendation each step"
     )
-    st.html(grid(leaders(comparison)))
-    lines = cautions(comparison)
-    for line in lines:
-        if "Warning:" in line:
-            say(line)
-    with st.expander("What to know before believing the numbers"):
-        for line in (*lines, bounds_line(comparison), LEGEND):
-            say(line)
-    _curves(found, comparison, picked, seeds)
+    head, curves = st.container(), st.container()
+    with curves:  # the browser needs longest for its first chart, so that is sent first
+        _curves(found, picked, seeds)
+    with head, st.spinner("Working out intervals"):
+        comparison, first = load.comparison(found.folder, seeds), load.leaders(found.folder, seeds)
+        _answers(comparison, first)
     st.subheader("Every strategy by window")
-    html, frame = strategies(comparison)
+    html, frame = strategies(comparison, first)
     st.html(html)
     csv(frame, "strategies")
     if pair_rows(comparison):
@@ -58,6 +60,19 @@ def page(root: Path, read_only: bool) -> None:
     st.subheader("Why")
     section = choose.tab("Look at", list(SECTIONS), "why")
     SECTIONS[section](found, comparison, picked, seeds)
+    if not read_only and list(seeds) == found.seeds:
+        load.remember(found)
+
+
+def _answers(comparison: Comparison, first: Mapping[str, Leader | None]) -> None:
+    st.html(grid(leader_cards(first)) + session_link(comparison))
+    lines = cautions(comparison)
+    for line in lines:
+        if "Warning:" in line:
+            say(line)
+    with st.expander("What to know before believing the numbers"):
+        for line in (*lines, bounds_line(comparison), LEGEND):
+            say(line)
 
 
 def _strategies(names: list[str]) -> list[str]:
@@ -70,9 +85,7 @@ def _strategies(names: list[str]) -> list[str]:
     return [name for name in names if name in (picked or usual)]
 
 
-def _curves(
-    found: Overview, comparison: Comparison, picked: list[str], seeds: tuple[int, ...]
-) -> None:
+def _curves(found: Overview, picked: list[str], seeds: tuple[int, ...]) -> None:
     st.subheader("Learning curves")
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     logged = sorted({name for digest in found.digests.values() for name in digest.updates})
@@ -92,7 +105,7 @@ def _curves(
         return
     levels: dict[str, float] = {}
     if metric == "reward":
-        bounds = comparison.bounds
+        bounds = found.first.bounds
         for name in ("popular", "static"):
             if name in bounds and name not in picked:
                 level = float(normalised(bounds[name], bounds["random"], bounds["oracle"]))

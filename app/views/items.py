@@ -9,9 +9,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from simrec.app import choose, load
+from simrec.app.charts import dress
+from simrec.app.item_codes import code_table, code_tree, item_codes
 from simrec.app.item_map import Items, click_rates, plane, read_items, retention
 from simrec.app.shelf import Shelf, shelf, thumbnail
-from simrec.app.show import csv, say
+from simrec.app.show import chart, csv, say
 from simrec.app.style import grid, item_card, picture_uri
 from simrec.errors import SimrecError
 from simrec.overview import Overview
@@ -19,6 +21,7 @@ from simrec.overview import Overview
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6BB1")
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _MOST_VALUES = 24  # of an attribute that can be told apart on a map
+_HELP = "Near items have similar vectors. all: the fused item table that policies read."
 _MOST_COVERS = 1500  # covers shown on hover travel with the page
 
 
@@ -36,15 +39,21 @@ def page(root: Path, read_only: bool) -> None:
     known = shelf(found)
     if known.missing:
         say(known.missing)
-    space = choose.one("Vectors", ["all", *items.parts], "space", help="all: the fused item table")
-    item = _map(found, items, known, space)
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    with left:
+        space = choose.one("Vectors", ["all", *items.parts], "space", help=_HELP)
+    colourings = _colourings(found, items, known)
+    with right:
+        colour = choose.tab("Colour", list(colourings), "colour")
+    item = _map(found, items, known, space, colour, colourings[colour])
     _one_item(items, known, item)
+    _codes(found, items, known, colour, colourings[colour])
     _missing(items)
 
 
-def _map(found: Overview, items: Items, known: Shelf, space: str) -> int:
-    colourings = _colourings(found, items, known)
-    colour = choose.tab("Colour", list(colourings), "colour")
+def _map(
+    found: Overview, items: Items, known: Shelf, space: str, colour: str, value: NDArray[Any]
+) -> int:
     vectors = items.fused if space == "all" else items.parts[space]
     here = np.ones(len(vectors), dtype=np.bool_)
     if space != "all":
@@ -58,7 +67,7 @@ def _map(found: Overview, items: Items, known: Shelf, space: str) -> int:
             "y": points[:, 1],
             "title": [known.title(int(i)) for i in rows],
             "about": [known.words(int(i)) for i in rows],
-            colour: colourings[colour][rows],
+            colour: value[rows],
         }
     )
     spec = _spec(frame, colour)
@@ -191,6 +200,28 @@ def _one_item(items: Items, known: Shelf, item: int) -> None:
                     "sr-items",
                 )
             )
+
+
+def _codes(found: Overview, items: Items, known: Shelf, colour: str, value: NDArray[Any]) -> None:
+    st.subheader("Semantic ids: the items as a tree of codes")
+    codes = load.kept(found, "codes", _code)
+    table = code_table(codes, value, [known.title(i) for i in range(len(codes))])
+    colours = None
+    if value.dtype == object:
+        names = sorted(set(value))
+        colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    figure = code_tree(table, colours, colour, depth=2)
+    chart(dress(figure, height=460), table, "codes", "The items as a tree of codes")
+    st.caption(
+        "Each item's first code is its coarse group, the second a group within that; a box is as "
+        "large as its number of items and has the colour of what most of them are. Click a box to "
+        "open it and see its items. The codes are made here, by residual k-means on the fused "
+        "vectors; the runs of this study did not use them."
+    )
+
+
+def _code(found: Overview) -> NDArray[np.int64]:
+    return item_codes(load.kept(found, "items", read_items).fused)
 
 
 def _missing(items: Items) -> None:

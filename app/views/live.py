@@ -34,7 +34,8 @@ def page(root: Path, read_only: bool) -> None:
     with left:
         mode = _MODES[choose.one("Who answers", list(_MODES), "mode")]
     with middle:
-        policies = [p for p in door.live().POLICIES if mode == "simulated" or p != "oracle"]
+        offered = door.live().policies(found.folder, found.seeds[0])
+        policies = [p for p in offered if mode == "simulated" or p != "oracle"]
         policy = choose.one("Policy", policies, "policy", help=_HELP)
     with right:
         users = [str(user) for user in sorted(set(world.arrivals.tolist()))]
@@ -59,9 +60,9 @@ def page(root: Path, read_only: bool) -> None:
 
 
 _HELP = (
-    "pretrained: the policy before deployment; learned reward: greedy on what was learnt from the "
-    "teacher; oracle: knows the user. What strategies learn online is not kept, so it cannot be "
-    "played. Every policy adapts to what is clicked in the session, except popular and random."
+    "after the run: the policy a strategy ended with, of the first seed; pretrained: the policy "
+    "before deployment; learned reward: greedy on what was learnt from the teacher; oracle: knows "
+    "the user. Every policy adapts to what is clicked in the session, except popular and random."
 )
 
 

@@ -13,7 +13,7 @@ from simrec.app.charts import dress
 from simrec.app.shelf import Shelf, shelf
 from simrec.app.show import chart, csv, empty, say
 from simrec.app.style import card, grid, item_card
-from simrec.app.teaching import answers, by_place, calibration
+from simrec.app.teaching import answers, by_place, calibration, exchanges, rewritten
 from simrec.errors import SimrecError
 from simrec.overview import Overview
 from simrec.preferences import Preference, PreferenceSet
@@ -53,7 +53,7 @@ def page(root: Path, read_only: bool) -> None:
     with right:
         _places(given)
     _cost(given, dict(taught[0].llm) if taught else {})
-    _question(given, known)
+    _question(found, seed, given, known)
 
 
 def _facts(given: PreferenceSet, notes: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ def _cost(given: PreferenceSet, llm: dict[str, Any]) -> None:
         st.caption("This teacher is recorded or a stand-in: no language model was called, no cost.")
 
 
-def _question(given: PreferenceSet, known: Shelf) -> None:
+def _question(found: Overview, seed: int, given: PreferenceSet, known: Shelf) -> None:
     st.subheader("A question and its answer")
     number = st.number_input("Question", 1, len(given), 1, key="question", bind="query-params")
     answer = given.answers[int(number) - 1]
@@ -187,18 +187,7 @@ def _question(given: PreferenceSet, known: Shelf) -> None:
     )
     st.text("Would this user like these? The teacher's answer")
     st.html(grid(_candidates(answer, known), "sr-items"))
-    left, right = st.columns(2)
-    with left:
-        st.text("Prompt")
-        st.text(
-            f"fingerprint {answer.prompt_sha[:16]}" if answer.prompt_sha else "no text was read"
-        )
-    with right:
-        st.text(f"Reply ({answer.status}{', from the cache' if answer.cached else ''})")
-        if answer.raw:
-            st.code(answer.raw, language=None, wrap_lines=True)
-        else:
-            st.text("no text was written")
+    _words(found, seed, int(number) - 1, answer, known)
     frame = pd.DataFrame(
         {
             "item": asked.candidates,
@@ -209,6 +198,55 @@ def _question(given: PreferenceSet, known: Shelf) -> None:
         }
     )
     csv(frame, "question")
+
+
+def _words(found: Overview, seed: int, number: int, answer: Preference, known: Shelf) -> None:
+    """Show prompt and reply as text, and say plainly what of them was kept."""
+    try:
+        said = exchanges(found, seed, number)
+    except SimrecError as error:
+        say(f"Warning: {error}")
+        said = pd.DataFrame()
+    for row in said.to_dict("records"):
+        _pair(
+            f"Prompt, {row['prompt_tokens']:,} tokens",
+            str(row["prompt"]),
+            f"Reply, {row['completion_tokens']:,} tokens"
+            + (", from the cache" if row["cached"] else "")
+            + ("" if row["valid"] else ", could not be read"),
+            str(row["reply"]),
+        )
+        st.text(f"Read as: {row['parsed'] or 'nothing'}")
+    if len(said):
+        return
+    prompt, note = "", "The prompt cannot be written again: titles and texts are not here."
+    if known.catalogue is not None:
+        prompt, exact = rewritten(found, known.catalogue, answer)
+        if found.first.config.get("teacher", {}).get("kind") != "llm":
+            note = (
+                "This teacher reads no prompt and writes no reply: it is recorded or a stand-in. "
+                "Below is what a language model would be asked about the same user."
+            )
+        elif exact:
+            note = "Written again from the study's settings; its fingerprint is that of the answer."
+        else:
+            note = (
+                "Written again from the study's settings. The text itself was not kept, and its "
+                "fingerprint is another: the model was asked in several requests, "
+                "or in other words."
+            )
+    say(note)
+    reply = answer.raw or "No text was written."
+    cached = ", from the cache" if answer.cached else ""
+    _pair("Prompt", prompt or "not kept", f"Reply ({answer.status}{cached})", reply)
+
+
+def _pair(asked: str, prompt: str, replied: str, reply: str) -> None:
+    left, right = st.columns(2, gap="medium")
+    for column, label, text in ((left, asked, prompt), (right, replied, reply)):
+        with column:
+            st.text(label)
+            st.code(text, language=None, wrap_lines=True, height=320 if len(text) > 700 else None)
 
 
 def _candidates(answer: Preference, known: Shelf) -> list[str]:

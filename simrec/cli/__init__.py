@@ -16,6 +16,7 @@ from simrec.cli.plot import plot_command
 from simrec.cli.prefer import prefer_app
 from simrec.cli.strategies import strategies
 from simrec.cli.teacher import teacher_app
+from simrec.cli.tune import tune_command
 from simrec.errors import SimrecError
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.add_typer(prefer_app, name="prefer")
 app.add_typer(teacher_app, name="teacher")
 app.add_typer(bench_app, name="bench")
 app.command()(strategies)
+app.command("tune")(tune_command)
 
 Root = Annotated[Path, typer.Option("--runs", help="Folder of all run folders.")]
 Workers = Annotated[

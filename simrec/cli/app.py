@@ -52,4 +52,4 @@ def streamlit_command(
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
     given = [str(root), *(["--read-only"] if read_only else [])]
-    return [sys.executable, "-m", "streamlit", "run", str(main), *flags, "--", *given]
+    return [sys.executable, "-m", "simrec.app.serve", "run", str(main), *flags, "--", *given]

@@ -74,3 +74,84 @@ def teacher_command(
     if json_path is not None:
         write_json(json_path, values)
         typer.echo(f"wrote {json_path}")
+
+
+@bench_app.command("train")
+def train_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Small cases, one round.")] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measured rounds.")] = 5,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Time A2C on the native vector environment beside SB3's A2C on its DummyVecEnv."""
+    from simrec.bench_train import QUICK, bench_train, report
+    from simrec.files import write_json
+
+    found = bench_train(QUICK, rounds=1, seconds=0.0) if quick else bench_train(rounds=rounds)
+    if str(json_path) == "-":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(report(found))
+    if json_path is not None:
+        write_json(json_path, found)
+        typer.echo(f"wrote {json_path}")
+
+
+@bench_app.command("heads")
+def heads_command(
+    items: Annotated[int, typer.Option("--items", min=100, help="Items I.")] = 10_000,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Seeds 0, 1, ...")] = 5,
+    env_steps: Annotated[int, typer.Option("--env-steps", min=64, help="Of each run.")] = 60_000,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Compare clicks under the two-level policy and the flat one in a generated world."""
+    from simrec.bench_heads import bench_heads, report
+    from simrec.files import write_json
+
+    found = bench_heads(n_items=items, seeds=tuple(range(seeds)), env_steps=env_steps)
+    if str(json_path) == "-":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(report(found))
+    if json_path is not None:
+        write_json(json_path, found)
+        typer.echo(f"wrote {json_path}")
+
+
+@bench_app.command("items")
+def items_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Measure what item vectors cost: TPME with seconds, weights and bytes beside it."""
+    from simrec.files import write_json
+    from simrec.items.bench import bench_items
+
+    values = bench_items(quick=quick, say=lambda line: typer.echo(line, err=True))
+    if str(json_path) == "-":
+        typer.echo(json.dumps(values, indent=2))
+        return
+    for group in ("adapters", "routes"):
+        typer.echo(f"{group}: TPME {tuple(values['alpha'])}, relative to the others, lower is less")
+        for name, row in values[group].items():
+            typer.echo(
+                f"  {name:<12}{row['tpme']:6.3f}  {row['seconds']:8.3f} s an epoch  "
+                f"{row['parameters']:>10,} weights  {row['bytes'] / 2**20:7.1f} MiB more memory"
+            )
+    for group, key in (("depth", "depth"), ("kept", "kept")):
+        typer.echo(f"one step by {'depth of the encoder' if key == 'depth' else 'layers kept'}:")
+        for row in values[group]:
+            typer.echo(
+                f"  {row.get('route', 'cached'):<8}{row[key]:>3}  {row['seconds'] * 1e3:8.2f} ms  "
+                f"{row['flops'] / 1e6:10.1f} Mflop  {row['saved_bytes'] / 2**20:7.2f} MiB kept for "
+                f"the backward pass  {row['encoder_gradients']:,} encoder gradients"
+            )
+    typer.echo(values["papers"])
+    if json_path is not None:
+        write_json(json_path, values)
+        typer.echo(f"wrote {json_path}")

@@ -1,6 +1,6 @@
 """The two tables of `simrec compare` and the sentences below them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -8,7 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from simrec.compare import Comparison
-from simrec.findings import COLUMNS, LEGEND, bounds_line, cautions, pair_rows, verdict
+from simrec.contrasts import LEVEL, REWARDS, Outcome, overall
+from simrec.findings import (
+    COLUMNS,
+    LEGEND,
+    Column,
+    bounds_line,
+    cautions,
+    pair_rows,
+    side_columns,
+    verdict,
+)
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -16,17 +26,63 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(_strategies(comparison))
     if pair_rows(comparison):
         console.print(_differences(comparison))
+    if columns := side_columns(comparison):
+        console.print(_side(comparison, columns))
     lines = (bounds_line(comparison), *cautions(comparison), LEGEND)
     for number, line in enumerate(lines):
         style = "yellow" if "Warning:" in line else "dim" if number == len(lines) - 1 else ""
         console.print(Text(line, style=style))
 
 
-def _table(title: str, first: str) -> Table:
+def show_contrasts(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Print the contrasts declared beforehand; nothing where their strategies were not run."""
+    if not outcomes:
+        return
+    titles = ("difference", "95 % interval", "a beats b", "p", "p (Holm)", "verdict")
+    table = _table("Contrasts declared beforehand", "contrast", titles)
+    for outcome in outcomes:
+        mean, ends = outcome.difference.texts(signed=True)
+        table.add_row(
+            Text(f"{outcome.contrast.name}, {outcome.world}"),
+            Text(mean),
+            Text(ends),
+            f"{outcome.improves:.2f}",
+            f"{outcome.p:.4f}",
+            f"{outcome.p_holm:.4f}",
+            outcome.verdict,
+        )
+    console.print(table)
+    line = (
+        f"p by flipping signs over seeds, adjusted by Holm's rule for these {len(outcomes)}; a "
+        f"verdict needs adjusted p <= {LEVEL} and an interval clear of zero. All other differences "
+        "are read one at a time."
+    )
+    console.print(Text(line, style="dim"))
+
+
+def show_overall(comparisons: Sequence[Comparison], console: Console) -> None:
+    """Print the interquartile means over worlds of the strategies that every world ran."""
+    table = _table(f"Over {len(comparisons)} worlds: interquartile mean", "strategy", REWARDS)
+    for row in overall(comparisons):
+        table.add_row(Text(row.strategy), *(_cell(row.values[m].texts()) for m in REWARDS))
+    console.print(table)
+    line = "Intervals: bootstrap over seeds within each world; the worlds are these and no others."
+    console.print(Text(line, style="dim"))
+
+
+def _table(title: str, first: str, titles: Iterable[str]) -> Table:
     table = Table(title=Text(title), box=SIMPLE_HEAD, title_justify="left", padding=(0, 1))
     table.add_column(first, no_wrap=True)
-    for column in COLUMNS:
-        table.add_column(column.title, justify="right")
+    for column in titles:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _side(comparison: Comparison, columns: Sequence[Column]) -> Table:
+    table = _table("Beside them, means over seeds", "strategy", (c.title for c in columns))
+    for name, found in comparison.side_measures().items():
+        cells = (found[c.measure].texts(c.digits)[0] if c.measure in found else "" for c in columns)
+        table.add_row(Text(name), *cells)
     return table
 
 
@@ -38,7 +94,7 @@ def _cell(lines: Iterable[str]) -> Text:
 def _strategies(comparison: Comparison) -> Table:
     seeds = len(comparison.seeds)
     title = f"{comparison.study} in {comparison.world}, {seeds} seed{'s' if seeds > 1 else ''}"
-    table = _table(title, "strategy")
+    table = _table(title, "strategy", (c.title for c in COLUMNS))
     for name, standing in comparison.strategies.items():
         table.add_row(
             Text(name + (" (rising)" if standing.still_rising else "")),
@@ -48,7 +104,8 @@ def _strategies(comparison: Comparison) -> Table:
 
 
 def _differences(comparison: Comparison) -> Table:
-    table = _table("Paired differences over the seeds both have", "difference")
+    titles = (c.title for c in COLUMNS)
+    table = _table("Paired differences over the seeds both have", "difference", titles)
     for standing, base in pair_rows(comparison):
         found = standing.against[base]
         cells = [

@@ -14,7 +14,7 @@ data_app = typer.Typer(
 def import_(
     path: Annotated[Path, typer.Argument(help="Folder to read.")],
     name: Annotated[str, typer.Option(help="What to call the data set.")],
-    format: Annotated[str, typer.Option(help="tidy or movielens.")] = "tidy",
+    format: Annotated[str, typer.Option(help="tidy, movielens, microlens, ...")] = "tidy",
     replace: Annotated[bool, typer.Option("--replace", help="Replace one of that name.")] = False,
 ) -> None:
     """Check a data set and keep a copy of it in the data home.
@@ -23,6 +23,8 @@ def import_(
     interactions.parquet (user_id, item_id, rating; optional timestamp or position), and, if there
     are any, users.parquet, images.parquet (item_id, jpeg) and features/NAME.npy.
     movielens: u.data, u.item and u.genre, or ratings.csv and movies.csv.
+    microlens, ninerec, pixelrec, mmrec: folders as those projects lay them out, with their covers
+    and feature files.
     """
     from simrec.datasets.library import import_dataset
 

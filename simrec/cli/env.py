@@ -23,6 +23,13 @@ UserEvents = Annotated[
 Topics = Annotated[
     str | None, typer.Option("--topics", help="Attribute whose values bore; default: clusters.")
 ]
+Users = Annotated[
+    str | None, typer.Option("--users", help="factor, modality or llm; default: the world's own.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change any setting of the world."),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the numbers here; - is standard output.")
 ]
@@ -34,7 +41,10 @@ def _spec(
     min_item_events: int | None = None,
     min_user_events: int | None = None,
     topics: str | None = None,
+    users: str | None = None,
+    settings: list[str] | None = None,
 ) -> "WorldSpec":
+    from simrec.config_file import key_and_value
     from simrec.envs.registry import spec_for
 
     changes: dict[str, Any] = {
@@ -42,8 +52,10 @@ def _spec(
         "min_item_events": min_item_events,
         "min_user_events": min_user_events,
         "topics_attribute": topics,
+        "users": users,
     }
-    return spec_for(name, **{k: v for k, v in changes.items() if v is not None})
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return spec_for(name, **(changes | dict(map(key_and_value, settings or ()))))
 
 
 def _write(json_path: Path | None, value: dict[str, Any]) -> None:
@@ -63,12 +75,18 @@ def fit(
     min_item_events: ItemEvents = None,
     min_user_events: UserEvents = None,
     topics: Topics = None,
+    users: Users = None,
+    shrinkage: Annotated[
+        str | None, typer.Option(help="Penalty of tastes, or 'chosen' by cross-validation.")
+    ] = None,
+    settings: Set = None,
     json_path: Json = None,
 ) -> None:
     """Fit simulated users to a log and print how they do on held-out events of real people."""
     from simrec.envs.describe import fit_lines, fitted
 
-    found = fitted(_spec(name, like_at, min_item_events, min_user_events, topics))
+    settings = [*(settings or ()), *([] if shrinkage is None else [f"shrinkage={shrinkage}"])]
+    found = fitted(_spec(name, like_at, min_item_events, min_user_events, topics, users, settings))
     if json_path is None or str(json_path) != "-":
         typer.echo("\n".join(fit_lines(found)))
     _write(json_path, found.as_dict())
@@ -80,6 +98,8 @@ def realism(
     min_item_events: ItemEvents = None,
     min_user_events: UserEvents = None,
     topics: Topics = None,
+    users: Users = None,
+    settings: Set = None,
     seed: Annotated[int, typer.Option(help="Luck of the simulated answers.")] = 0,
     card: Annotated[
         Path | None, typer.Option("--output", "-o", help="PNG to write; default NAME-realism.png.")
@@ -93,7 +113,7 @@ def realism(
     from simrec.envs.registry import load_world
     from simrec.envs.resemblance import resemblance
 
-    spec = _spec(name, like_at, min_item_events, min_user_events, topics)
+    spec = _spec(name, like_at, min_item_events, min_user_events, topics, users, settings)
     world, _ = load_world(spec)
     source = load_parts(spec)
     found = resemblance(
@@ -110,12 +130,14 @@ def bounds(
     name: Name,
     sessions: Annotated[int, typer.Option(min=2, help="Sessions of each policy.")] = 1024,
     seed: Annotated[int, typer.Option(help="Luck.")] = 1,
+    users: Users = None,
+    settings: Set = None,
     json_path: Json = None,
 ) -> None:
     """Say how much there is to gain in a world, and whether planning pays."""
     from simrec.envs.describe import bounds_lines, measured
 
-    found = measured(_spec(name), seed=seed, sessions=sessions)
+    found = measured(_spec(name, users=users, settings=settings), seed=seed, sessions=sessions)
     if json_path is None or str(json_path) != "-":
         typer.echo("\n".join(bounds_lines(found)))
     _write(json_path, found.as_dict())
@@ -132,7 +154,7 @@ def list_() -> None:
 
     import simrec.envs  # noqa: F401  (registers the worlds)
     from simrec.datasets.library import dataset_info
-    from simrec.envs.load import library_name
+    from simrec.datasets.source import library_name
     from simrec.envs.registry import registered, world_spec
 
     table = Table("id", "data set", "users", "items", "events", "feedback", "data", box=None)
@@ -158,8 +180,8 @@ def check(
 ) -> None:
     """Run Gymnasium's and SB3's checkers, single and vector, and a test of determinism."""
     import simrec.envs  # noqa: F401  (registers the worlds)
+    from simrec.datasets.source import library_name
     from simrec.envs.checks import check_world
-    from simrec.envs.load import library_name
     from simrec.envs.registry import registered, world_spec
     from simrec.errors import SimrecError
 
@@ -192,7 +214,7 @@ def pages(
 ) -> None:
     """Write a page for every world whose data is present, and the table of all of them."""
     import simrec.envs  # noqa: F401  (registers the worlds)
-    from simrec.envs.load import library_name
+    from simrec.datasets.source import library_name
     from simrec.envs.pages import world_table, write_page, write_table
     from simrec.envs.registry import registered, world_spec
 

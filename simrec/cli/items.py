@@ -104,7 +104,7 @@ def fit(
     table = build_item_table(
         inputs.dataset.catalogue,
         inputs.popularity,
-        **config.items.model_dump(),
+        **config.items.model_dump(exclude={"hidden", "ids"}),
         log=inputs.agent_log,
     )
     table.save(out)
@@ -114,6 +114,59 @@ def fit(
         f"{', '.join(table.modalities)}; NDCG@10 {max(learnt['ndcg10']):.4f} on held-out events of "
         f"the agent's part in epoch {learnt['epoch'] + 1} of {len(learnt['ndcg10'])}"
     )
+
+
+@items_app.command()
+def ids(
+    study: Annotated[Path, typer.Argument(help="Study file with items.ids.kind.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where; .parquet, one row an item.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key.")
+    ] = None,
+) -> None:
+    """Code a study's items as semantic ids and say how good the codes are."""
+    from simrec.config import load_config
+    from simrec.items.id_kinds import make_ids, write_ids
+    from simrec.items.semantic_ids import code_report
+    from simrec.stages.inputs import Inputs
+    from simrec.stages.tables import agent_table
+
+    config = load_config(study, overrides)
+    inputs = Inputs(config, Path("runs"))
+    table = agent_table(inputs)
+    made = make_ids(table.fused, config.items.ids, inputs.agent_log)
+    write_ids(out, table.ids, made.ids)
+    found = code_report(made.ids, table.fused, made.rebuilt)
+    usage = ", ".join(f"{p:.1f}" for p in found.perplexity)
+    typer.echo(
+        f"{out}: {len(table):,} items, codes {'x'.join(map(str, made.ids.sizes))}; usage "
+        f"perplexity {usage} of {config.items.ids.size}, {found.collisions:.1%} share their codes "
+        f"before the last, reconstruction error {found.error:.3f}; {made.paper}"
+    )
+
+
+@items_app.command()
+def caption(
+    data: Data,
+    model: Annotated[str, typer.Option(help="A model that sees: vllm:DIR, openai:MODEL@URL, ...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of ITEM.txt files.")],
+) -> None:
+    """Describe every picture in words, for `items encode --modality text --contents FOLDER`."""
+    from rich.progress import Progress
+
+    from simrec.items.captions import write_captions
+    from simrec.llm.backends import language_model
+
+    catalogue = _open(data).catalogue
+    with Progress(transient=True) as bar:
+        task = bar.add_task("captions")
+        made, refused = write_captions(
+            language_model(model),
+            catalogue,
+            out,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(f"{out}: {made:,} captions written now, {refused:,} replies not usable")
 
 
 @items_app.command()

@@ -20,9 +20,9 @@ from simrec.llm.report_text import measures_lines
 from simrec.llm.tally import Tally
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs
+from simrec.stages.tables import agent_table
 from simrec.stages.teaching import (
     Tell,
-    item_table,
     preferences,
     preferences_path,
     questions,
@@ -55,7 +55,7 @@ def ask_study(
         if seed not in inputs.config.seeds:
             known = ", ".join(map(str, inputs.config.seeds))
             raise SimrecError(f"study '{inputs.config.study}' has no seed {seed}; it has {known}")
-    table = item_table(inputs)
+    table = agent_table(inputs)
     missing = [seed for seed in chosen if not preferences_path(inputs, seed).is_file()]
     kind = inputs.config.teacher.kind
     for seed in chosen:
@@ -86,6 +86,11 @@ def _plan(
 ) -> None:
     """Print what the seeds would ask."""
     config = inputs.config.teacher
+    if config.rounds > 1:
+        typer.echo(
+            f"This is the first of {config.rounds} rounds; 'simrec run' asks about as much again "
+            f"in each of the others, when there is a policy to choose the candidates."
+        )
     if config.kind != "llm":
         recorded = recorded_teacher(inputs) if config.kind == "recorded" else None
         _plan_free(inputs, seeds, table, recorded)
@@ -155,13 +160,14 @@ def _progress() -> Iterator[Tell]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task: TaskID = progress.add_task("asking", total=None, facts="")
+        task: TaskID = progress.add_task("asking", total=None, facts="", visible=False)
 
         def tell(tally: Tally) -> None:
             speed = progress.tasks[0].speed
             rate = f"{speed:.1f}/s, " if speed else ""
             facts = f"{rate}{_facts(tally)}"
-            progress.update(task, completed=tally.done, total=tally.total, facts=facts)
+            done, total = tally.done, tally.total
+            progress.update(task, completed=done, total=total, facts=facts, visible=True)
 
         yield tell
 

@@ -27,13 +27,8 @@ from simrec.llm.recorded import RecordedTeacher
 from simrec.llm.report_text import Prices, meaning, measures_lines
 from simrec.metrics import expected_calibration_error
 from simrec.stages.inputs import Inputs
-from simrec.stages.teaching import (
-    item_table,
-    preferences,
-    preferences_path,
-    teacher_measures,
-    teacher_warning,
-)
+from simrec.stages.tables import agent_table
+from simrec.stages.teaching import preferences, preferences_path, teacher_measures, teacher_warning
 
 THREE = "llm_ratings_3teachers.parquet"  # pairs that several language models rated
 MODELS = {"gpt_4o_mini": "gpt-4o-mini", "gemma3_12b": "Gemma-3-12B", "gemma3_4b": "Gemma-3-4B"}
@@ -82,7 +77,7 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
             f"the teacher of study '{config.study}' was not asked for seed {seed} yet; run "
             f"'simrec prefer' with the same study and settings first"
         )
-    table = item_table(inputs)
+    table = agent_table(inputs)
     answers = preferences(inputs, seed, table, lambda line: None)
     people = inputs.dataset.log.select(inputs.split.part == Part.REALISM)
     own = both_judged(answers, people)

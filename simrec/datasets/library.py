@@ -8,6 +8,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace as replaced
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,19 @@ from simrec.datasets.toy import make_toy
 from simrec.errors import SimrecError, nearest
 from simrec.files import atomic_folder, home, write_json
 
-FORMATS: dict[str, Callable[..., Dataset]] = {"tidy": read_tidy, "movielens": read_movielens}
+
+def _layout(path: Path, *, name: str, layout: str) -> Dataset:
+    from simrec.datasets.layouts import read_layout  # pandas, only where it is needed
+
+    dataset = read_layout(layout, path)
+    return replaced(dataset, catalogue=replaced(dataset.catalogue, name=name))
+
+
+FORMATS: dict[str, Callable[..., Dataset]] = {
+    "tidy": read_tidy,
+    "movielens": read_movielens,
+    **{n: partial(_layout, layout=n) for n in ("microlens", "ninerec", "pixelrec", "mmrec")},
+}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INFO = "dataset.json"
 _KEYS = (

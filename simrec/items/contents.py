@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.catalogue import Catalogue
+from simrec.datasets.feature_files import read_states
 from simrec.errors import SimrecError, nearest
 from simrec.items.audio import LogMelEncoder
 from simrec.items.describe import item_texts
 from simrec.items.hashed_text import HashedTextEncoder
 from simrec.items.image import NAME as IMAGE_NAME
 from simrec.items.image import image_features
-from simrec.items.precomputed import Precomputed, read_states
+from simrec.items.precomputed import Precomputed
 from simrec.items.store import StateEncoder
 from simrec.items.video import FrameDifferenceEncoder
 
 MODALITIES = ("text", "image", "audio", "video")
 _ENDINGS = {"image": (".jpg", ".jpeg", ".png"), "audio": (".wav",)}
-_ENDINGS["video"] = (".gif", ".webp", ".png")
+_ENDINGS["video"] = (".gif", ".webp", ".png", ".mp4", ".webm", ".mkv", ".mov")
 
 
 def contents_of(catalogue: Catalogue, modality: str, folder: Path | None) -> list[Any | None]:

@@ -3,8 +3,10 @@
 import multiprocessing
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from simrec.items.fit import FitSettings, States, fit_items
 from simrec.items.sequences import Task
 from simrec.items.tpme import Cost
+
+Trained = tuple[float, int]  # seconds of an epoch, trainable weights
 
 
 def _peak() -> int:
@@ -21,19 +25,42 @@ def _peak() -> int:
     )
 
 
-def _train(states: States, present: NDArray[np.bool_], task: Task, settings: FitSettings) -> Cost:
+def _measured(train: Callable[[], Trained]) -> Cost:
     before = _peak()
+    seconds, parameters = train()
+    return Cost(seconds, parameters, _peak() - before)
+
+
+def costs_of(methods: Mapping[str, Callable[[], Trained]]) -> dict[str, Cost]:
+    """Run each method in a fresh process and return what it took.
+
+    Memory is the growth of the child's greatest resident size over what it held with its arguments
+    loaded, so one method's peak cannot hide another's. Children are forked from a server that has
+    imported torch and done nothing with it.
+
+    Args:
+        methods: Name -> a picklable function that trains.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["simrec.items.efficiency", "simrec.items.fit"])
+    costs = {}
+    for name, train in methods.items():
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            costs[name] = pool.submit(_measured, train).result()
+    return costs
+
+
+def _fit(
+    states: States, present: NDArray[np.bool_], task: Task, settings: FitSettings
+) -> tuple[float, int]:
     fitted = fit_items(states, present, task, settings)
-    return Cost(fitted.seconds, fitted.parameters, _peak() - before)
+    return fitted.seconds, fitted.parameters
 
 
 def measured_costs(
     states: States, present: NDArray[np.bool_], task: Task, methods: Mapping[str, FitSettings]
 ) -> dict[str, Cost]:
-    """Train each method in a fresh process and return what it took.
-
-    Memory is the growth of the child's greatest resident size over what it held with the data
-    loaded, so one method's peak cannot hide another's.
+    """Train adapters as `costs_of` does.
 
     Args:
         states: As for `fit_items`.
@@ -41,9 +68,17 @@ def measured_costs(
         task: As for `fit_items`.
         methods: Name -> settings; few epochs are enough.
     """
-    context = multiprocessing.get_context("spawn")
-    costs = {}
-    for name, settings in methods.items():
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            costs[name] = pool.submit(_train, states, present, task, settings).result()
-    return costs
+    return costs_of({n: partial(_fit, states, present, task, s) for n, s in methods.items()})
+
+
+def cost_rows(costs: Mapping[str, Cost], scores: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """Return method -> TPME with the raw numbers beside it, for JSON."""
+    return {
+        name: {
+            "tpme": scores[name],
+            "seconds": cost.seconds,
+            "parameters": cost.parameters,
+            "bytes": cost.bytes,
+        }
+        for name, cost in costs.items()
+    }

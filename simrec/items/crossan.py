@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from simrec.items.fusion import Experts
-from simrec.items.side_adapter import Encoded, SideBlock, hide_absent, linear, shares
+from simrec.items.side_adapter import (
+    Encoded,
+    head,
+    hide_absent,
+    linear,
+    own_vectors,
+    shares,
+    side_towers,
+)
 
 
 class CrossAdapter(nn.Module):
@@ -45,26 +53,12 @@ class CrossAdapter(nn.Module):
         self.depth = {m: layers[m] for m in self.names}
         self.steps = max(self.depth.values())
         count = len(self.names)
-        self.blocks = nn.ModuleDict(
-            {
-                m: nn.ModuleList(
-                    SideBlock(dims[m], bottleneck, dropout, rng) for _ in range(layers[m])
-                )
-                for m in self.names
-            }
-        )
+        self.blocks = side_towers(dims, layers, bottleneck, dropout, rng)
         self.gate = nn.Parameter(torch.zeros(self.steps, count))
         self.listen = nn.Parameter(torch.zeros(self.steps, count, count))
         self.send = nn.ModuleDict({m: linear(dims[m], rank, rng) for m in self.names})
         self.receive = nn.ModuleDict({m: linear(rank, dims[m], rng) for m in self.names})
-        self.heads = nn.ModuleDict(
-            {
-                m: nn.Sequential(
-                    linear(dims[m], dims[m], rng), nn.ReLU(), linear(dims[m], width, rng)
-                )
-                for m in self.names
-            }
-        )
+        self.heads = nn.ModuleDict({m: head(dims[m], width, rng) for m in self.names})
         self.missing = nn.Parameter(torch.zeros(count, width))
         self.experts = Experts(count, width, rng=rng)
 
@@ -91,11 +85,5 @@ class CrossAdapter(nn.Module):
                 x = mu * safe[m][:, k] + (1 - mu) * side[m] + told
                 after[m] = self.blocks[m][k](x)  # type: ignore[index]
             side = after
-        own = torch.stack(
-            [
-                torch.where(present[:, c, None], self.heads[m](side[m]), self.missing[c])
-                for c, m in enumerate(self.names)
-            ],
-            1,
-        )
+        own = own_vectors(side, self.heads, self.missing, present)
         return self.experts(own, present), own

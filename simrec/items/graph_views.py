@@ -60,7 +60,35 @@ def light_gcn(links: Tensor, users: Tensor, items: Tensor, layers: int) -> tuple
     return user_sum, item_sum
 
 
-class MGCN(nn.Module):
+class _GraphEncoder(nn.Module):
+    """What both encoders hold: user-item links, who has what, and features with blanks blanked."""
+
+    links: Tensor
+    present: Tensor
+
+    def __init__(
+        self,
+        features: Mapping[str, NDArray[np.float32]],
+        present: NDArray[np.bool_],
+        links: sp.csr_matrix,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(features)
+        self.safe = {
+            m: np.where(present[:, c, None], v, np.float32(0.0))
+            for c, (m, v) in enumerate(features.items())
+        }
+        for name, values in self.safe.items():
+            self.hold(f"f_{name}", torch.from_numpy(values))
+        self.hold("links", as_torch(normalised_graph(links)))
+        self.hold("present", torch.from_numpy(present))
+
+    def hold(self, name: str, values: Tensor) -> None:
+        """Keep a tensor that is no weight and is in no saved state."""
+        self.register_buffer(name, values, persistent=False)
+
+
+class MGCN(_GraphEncoder):
     """Purified modality views and a behaviour view, fused by what behaviour says.
 
     MGCN (Yu et al., ACM MM 2023, arXiv 2308.03588; public code read, written anew): item ids times
@@ -68,8 +96,6 @@ class MGCN(nn.Module):
     over views gives a common part, a gate of the behaviour view what is specific. `purifier="befa"`
     puts BeFA's three-layer gate there (AAAI 2025; code read). "none" has the features alone.
     """
-
-    links: Tensor
 
     def __init__(
         self,
@@ -100,22 +126,18 @@ class MGCN(nn.Module):
         Raises:
             SimrecError: There is no such purifier.
         """
-        super().__init__()
+        super().__init__(features, present, links)
         if purifier not in PURIFIERS:
             raise SimrecError(f"there is no purifier '{purifier}'; {nearest(purifier, PURIFIERS)}")
-        self.names, self.purifier, self.contrast = tuple(features), purifier, contrast
+        self.purifier, self.contrast = purifier, contrast
         n_users, n_items = links.shape
         self.users = nn.Parameter(0.1 * torch.randn(n_users, width, generator=rng))
         self.items = nn.Parameter(0.1 * torch.randn(n_items, width, generator=rng))
-        self.register_buffer("links", as_torch(normalised_graph(links)), persistent=False)
-        self.register_buffer("present", torch.from_numpy(present), persistent=False)
         self.maps = nn.ModuleDict()
         self.gates = nn.ModuleDict()
-        for column, (name, values) in enumerate(features.items()):
-            safe = np.where(present[:, column, None], values, np.float32(0.0))
-            graph = neighbour_graph(safe, present[:, column], neighbours)
-            self.register_buffer(f"f_{name}", torch.from_numpy(safe), persistent=False)
-            self.register_buffer(f"g_{name}", as_torch(graph), persistent=False)
+        for column, (name, values) in enumerate(self.safe.items()):
+            graph = neighbour_graph(values, present[:, column], neighbours)
+            self.hold(f"g_{name}", as_torch(graph))
             self.maps[name] = linear(values.shape[1], width, rng)
             wide = factor * width
             self.gates[name] = (
@@ -143,7 +165,7 @@ class MGCN(nn.Module):
         views, seen = [], []
         user_seen = torch.ones(len(self.users), dtype=torch.bool)
         for column, name in enumerate(self.names):
-            there = self.present[:, column, None]  # type: ignore[index]
+            there = self.present[:, column, None]
             item = torch.sparse.mm(getattr(self, f"g_{name}"), self.purified(name)) * there
             views.append(torch.cat([torch.sparse.mm(self.links, item), item]))
             seen.append(torch.cat([user_seen, there[:, 0]]))
@@ -165,7 +187,7 @@ class MGCN(nn.Module):
         return whole[:n], whole[n:], view[n:], extra
 
 
-class LIRDRec(nn.Module):
+class LIRDRec(_GraphEncoder):
     """Vectors of items from their contents alone, so that a new item needs no new training.
 
     LIRDRec (public code read, written anew): one stream a modality and one of all modalities'
@@ -175,8 +197,6 @@ class LIRDRec(nn.Module):
     conditioning and nothing else. Users' weights over streams are learnt; the paper's copying of
     the last epoch's weights is left out (reduced).
     """
-
-    links: Tensor
 
     def __init__(
         self,
@@ -202,22 +222,16 @@ class LIRDRec(nn.Module):
             hop: Weight of the item graph.
             neighbours: Of the item graph.
         """
-        super().__init__()
-        self.names, self.layers, self.hop = tuple(features), layers, hop
-        safe = {
-            m: np.where(present[:, c, None], v, np.float32(0.0))
-            for c, (m, v) in enumerate(features.items())
-        }
-        parts = [dct(v, norm="ortho", axis=1) for v in safe.values()]
+        super().__init__(features, present, links)
+        self.layers, self.hop = layers, hop
+        parts = [dct(v, norm="ortho", axis=1) for v in self.safe.values()]
         joint = np.hstack(parts).astype(np.float32)
         any_there = np.asarray(present.any(axis=1), dtype=np.bool_)
         self.streams = (*self.names, "joint")
-        graph = neighbour_graph(joint, any_there, neighbours)
-        self.register_buffer("graph", as_torch(graph), persistent=False)
-        self.register_buffer("links", as_torch(normalised_graph(links)), persistent=False)
+        self.hold("f_joint", torch.from_numpy(joint))
+        self.hold("graph", as_torch(neighbour_graph(joint, any_there, neighbours)))
         self.maps = nn.ModuleDict()
-        for name, values in {**safe, "joint": joint}.items():
-            self.register_buffer(f"f_{name}", torch.from_numpy(values), persistent=False)
+        for name, values in {**self.safe, "joint": joint}.items():
             self.maps[name] = nn.Sequential(
                 linear(values.shape[1], 4 * width, rng),
                 nn.LeakyReLU(),

@@ -1,10 +1,13 @@
 """The table an agent sees when modalities are hidden from it; users keep judging the true one."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simrec.catalogue import Catalogue
+from simrec.config_items import HiddenConfig
 from simrec.errors import SimrecError
 from simrec.items.missing import Completion, complete, hide
 from simrec.items.table import ItemTable
@@ -64,3 +67,41 @@ def masked_table(
         present=hidden.present,
         provenance={**table.provenance, "masked": masked},
     )
+
+
+def hidden_table(table: ItemTable, catalogue: Catalogue, hidden: HiddenConfig) -> ItemTable:
+    """Return the agent's table that a study's `items.hidden` describes.
+
+    Raises:
+        SimrecError: A name in it is unknown, or a value does not fit.
+    """
+    if hidden.pattern is None:
+        return table
+    blocks = None
+    if hidden.blocks is not None:
+        membership = catalogue.attribute(hidden.blocks).membership
+        blocks = np.where(membership.any(axis=1), membership.argmax(axis=1), -1)
+    return masked_table(
+        table,
+        pattern=hidden.pattern,
+        rate=hidden.rate,
+        seed=hidden.seed,
+        policy=_policy(hidden.policy),
+        modality=hidden.modality,
+        blocks=blocks,
+    )
+
+
+def _policy(name: str) -> str | Completion:
+    """Return a policy's name, or the function that "my.module:function" names."""
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        return name
+    try:
+        found: Completion = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SimrecError(
+            f"cannot load the completion '{name}' ({error}); expected my.module:function, or a "
+            f"name such as mean"
+        ) from error
+    return found

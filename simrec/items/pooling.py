@@ -32,9 +32,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "audio-spectrogram-transformer": ("first_two", "audio"),
     "wav2vec2": ("mean", "audio"),
     "hubert": ("mean", "audio"),
+    "clap_audio_model": ("pooler", "audio"),  # its stages differ in width: one state, its own
     "videomae": ("mean", "video"),
 }
-RULES = ("first", "first_two", "mean", "last", "final_place")
+RULES = ("first", "first_two", "mean", "last", "final_place", "pooler")
 
 
 def rule_for(family: str, modality: str, wanted: str | None) -> str:
@@ -52,6 +53,10 @@ def rule_for(family: str, modality: str, wanted: str | None) -> str:
         raise SimrecError(
             f"'{family}' models encode {own}, not {modality}; expected a model for {modality}; "
             f"choose another model folder"
+        )
+    if "pooler" in (rule, wanted) and wanted not in (None, rule):
+        raise SimrecError(
+            f"'{family}' models are pooled by '{rule}', not '{wanted}'; leave pooling out"
         )
     if wanted is not None and wanted not in RULES:
         raise SimrecError(f"there is no pooling rule '{wanted}'; {nearest(wanted, RULES)}")

@@ -33,15 +33,6 @@ class SemanticIds:
     def _rows(self) -> dict[tuple[int, ...], int]:
         return {tuple(code): row for row, code in enumerate(self.codes.tolist())}
 
-    @cached_property
-    def _next(self) -> dict[tuple[int, ...], NDArray[np.int64]]:
-        """Prefix -> codes that may follow."""
-        follow: dict[tuple[int, ...], set[int]] = {}
-        for code in self.codes.tolist():
-            for level, last in enumerate(code):
-                follow.setdefault(tuple(code[:level]), set()).add(last)
-        return {k: np.array(sorted(v), dtype=np.int64) for k, v in follow.items()}
-
     def item(self, code: Sequence[int]) -> int:
         """Return the row of a whole tuple; raise SimrecError when no item has it."""
         row = self._rows.get(tuple(int(c) for c in code))
@@ -52,41 +43,75 @@ class SemanticIds:
             )
         return row
 
-    def allowed(self, prefix: Sequence[int]) -> NDArray[np.bool_]:
+    def allowed(
+        self, prefix: Sequence[int], among: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
         """Return which codes (size of the level,) lead on from a prefix to some item.
 
+        Args:
+            prefix: The codes chosen so far, fewer than the levels.
+            among: (I,) True where an item counts; None counts all.
+
         Raises:
-            SimrecError: The prefix is whole, or leads to no item.
+            SimrecError: The prefix is whole, or leads to no item that counts.
         """
-        start = tuple(int(c) for c in prefix)
-        if start not in self._next:
+        level = len(prefix)
+        rows = np.zeros(len(self.codes), dtype=np.bool_)
+        if level < len(self.sizes):
+            rows = (self.codes[:, :level] == np.asarray(prefix, dtype=np.int64)).all(axis=1)
+        if among is not None:
+            rows = rows & among
+        if not rows.any():
             raise SimrecError(
-                f"no item begins with {start}, or nothing follows it; expected up to "
-                f"{len(self.sizes) - 1} codes that `allowed` offers"
+                f"no item begins with {tuple(int(c) for c in prefix)}, or nothing follows it; "
+                f"expected up to {len(self.sizes) - 1} codes that `allowed` offers"
             )
-        mask = np.zeros(self.sizes[len(start)], dtype=np.bool_)
-        mask[self._next[start]] = True
+        mask = np.zeros(self.sizes[level], dtype=np.bool_)
+        mask[self.codes[rows, level]] = True
         return mask
 
-    def nearest_item(self, code: Sequence[int], centres: Sequence[NDArray[np.float64]]) -> int:
-        """Return the item whose codes are nearest to any tuple, level by level.
+    def nearest_code(
+        self,
+        prefix: Sequence[int],
+        code: int,
+        centres: Sequence[NDArray[np.float64]],
+        among: NDArray[np.bool_] | None = None,
+    ) -> int:
+        """Return the allowed code after a prefix that is nearest to the asked one.
 
-        At each level the allowed code whose centre is closest to the asked one's is taken; the last
-        level takes the closest number.
+        The one whose centre is closest; at a level without centres, such as the last, the closest
+        number. Ties go to the lower code.
+
+        Args:
+            prefix: The codes chosen so far, fewer than the levels.
+            code: Any code of the level.
+            centres: Up to L arrays (size, D) of the codes' vectors.
+            among: (I,) True where an item counts; None counts all.
+        """
+        options = np.flatnonzero(self.allowed(prefix, among))
+        if len(prefix) < len(centres):
+            middle = centres[len(prefix)]
+            distance = ((middle[options] - middle[int(code)]) ** 2).sum(axis=1)
+        else:
+            distance = np.abs(options - int(code)).astype(np.float64)
+        return int(options[distance.argmin()])
+
+    def nearest_item(
+        self,
+        code: Sequence[int],
+        centres: Sequence[NDArray[np.float64]],
+        among: NDArray[np.bool_] | None = None,
+    ) -> int:
+        """Return the item whose codes are nearest to any tuple, level by level.
 
         Args:
             code: L + 1 codes within `sizes`.
-            centres: L arrays (size, D) of the codes' vectors.
+            centres: As for `nearest_code`.
+            among: (I,) True where an item may be taken; None allows all.
         """
         taken: list[int] = []
-        for level, asked in enumerate(code):
-            options = self._next[tuple(taken)]
-            if level < len(centres):
-                gap = centres[level][options] - centres[level][int(asked)]
-                distance = (gap**2).sum(axis=1)
-            else:
-                distance = np.abs(options - int(asked)).astype(np.float64)
-            taken.append(int(options[distance.argmin()]))
+        for asked in code:
+            taken.append(self.nearest_code(taken, int(asked), centres, among))
         return self._rows[tuple(taken)]
 
 

@@ -46,6 +46,40 @@ def shares(logits: Tensor, present: Tensor) -> Tensor:
     return torch.softmax(masked, 1) * present
 
 
+def side_towers(
+    dims: Mapping[str, int],
+    layers: Mapping[str, int],
+    bottleneck: int,
+    dropout: float,
+    rng: torch.Generator,
+) -> nn.ModuleDict:
+    """Return a side block for each state of each modality."""
+    return nn.ModuleDict(
+        {
+            m: nn.ModuleList(SideBlock(dims[m], bottleneck, dropout, rng) for _ in range(layers[m]))
+            for m in dims
+        }
+    )
+
+
+def head(dim: int, width: int, rng: torch.Generator) -> nn.Sequential:
+    """Return two layers from a tower's width to the vectors' width."""
+    return nn.Sequential(linear(dim, dim, rng), nn.ReLU(), linear(dim, width, rng))
+
+
+def own_vectors(
+    sides: Mapping[str, Tensor], heads: nn.ModuleDict, missing: Tensor, present: Tensor
+) -> Tensor:
+    """Return each tower's head (U, M, width), the learnt vector where a modality is absent."""
+    return torch.stack(
+        [
+            torch.where(present[:, c, None], heads[m](side), missing[c])
+            for c, (m, side) in enumerate(sides.items())
+        ],
+        1,
+    )
+
+
 class SideAdapter(nn.Module):
     """Intra- and inter-modal side towers over cached states.
 
@@ -84,19 +118,13 @@ class SideAdapter(nn.Module):
         self.depth = {m: layers[m] for m in self.names}
         self.steps, self.inner = max(self.depth.values()), min(dims.values())
 
-        def block(dim: int) -> SideBlock:
-            return SideBlock(dim, bottleneck, dropout, rng)
-
-        def head(dim: int) -> nn.Sequential:
-            return nn.Sequential(linear(dim, dim, rng), nn.ReLU(), linear(dim, width, rng))
-
-        self.intra = nn.ModuleDict(
-            {m: nn.ModuleList(block(dims[m]) for _ in range(layers[m])) for m in self.names}
-        )
+        self.intra = side_towers(dims, layers, bottleneck, dropout, rng)
         self.intra_gate = nn.ParameterDict(
             {m: nn.Parameter(torch.zeros(layers[m])) for m in self.names}
         )
-        self.inter = nn.ModuleList(block(self.inner) for _ in range(self.steps))
+        self.inter = nn.ModuleList(
+            SideBlock(self.inner, bottleneck, dropout, rng) for _ in range(self.steps)
+        )
         self.inter_gate = nn.Parameter(torch.zeros(self.steps, len(self.names)))
         self.align = nn.ModuleDict(
             {
@@ -105,8 +133,8 @@ class SideAdapter(nn.Module):
                 if dims[m] != self.inner
             }
         )
-        self.heads = nn.ModuleDict({m: head(dims[m]) for m in self.names})
-        self.inter_head = head(self.inner)
+        self.heads = nn.ModuleDict({m: head(dims[m], width, rng) for m in self.names})
+        self.inter_head = head(self.inner, width, rng)
         self.missing = nn.Parameter(torch.zeros(len(self.names), width))
         self.fuse = linear(width * (len(self.names) + 1), width, rng)
 
@@ -147,9 +175,7 @@ class SideAdapter(nn.Module):
             a modality is absent.
         """
         safe = {m: hide_absent(states[m], present[:, c]) for c, m in enumerate(self.names)}
-        own = []
-        for column, m in enumerate(self.names):
-            vector = self.heads[m](self._intra(m, safe[m]))
-            own.append(torch.where(present[:, column, None], vector, self.missing[column]))
+        sides = {m: self._intra(m, safe[m]) for m in self.names}
+        own = own_vectors(sides, self.heads, self.missing, present)
         joint = self.inter_head(self._inter(safe, present))
-        return self.fuse(torch.cat([*own, joint], 1)), torch.stack(own, 1)
+        return self.fuse(torch.cat([own.flatten(1), joint], 1)), own

@@ -27,6 +27,7 @@ _TWO_TOWERS = {
     ("siglip", "text"): "SiglipTextModel",
     ("siglip", "image"): "SiglipVisionModel",
     ("siglip", "video"): "SiglipVisionModel",
+    ("clap", "audio"): "ClapModel",  # its tower alone would not find its weights
 }
 
 
@@ -116,6 +117,7 @@ class TransformerTower:
         config = self._load(transformers.AutoConfig.from_pretrained, "configuration")
         name = _TWO_TOWERS.get((config.model_type, self.modality), "AutoModel")
         model = self._load(getattr(transformers, name).from_pretrained, "model").float().eval()
+        model = getattr(model, "audio_model", model)
         self._rule = rule_for(model.config.model_type, self.modality, self.pooling)
         return model
 
@@ -147,6 +149,11 @@ class TransformerTower:
             for i in range(0, len(contents), size):
                 inputs, mask, repeats = self._inputs(contents[i : i + size])
                 output = model(**inputs, output_hidden_states=True)
+                if self._rule == "pooler":
+                    vectors = output.pooler_output.numpy()
+                    hidden.append(vectors[:, None])
+                    final.append(vectors)
+                    continue
                 layers = [*output.hidden_states, output.last_hidden_state]
                 if any(state.shape != layers[0].shape for state in layers):
                     raise SimrecError(
@@ -171,9 +178,12 @@ class TransformerTower:
             return self._text(list(contents))
         if self.modality == "audio":
             rate = int(self._processor.sampling_rate)
-            sounds = [resampled(*read_wave(content), rate) for content in contents]
+            # CLAP's extractor cuts longer sounds at a random place: give it no more than it takes
+            most = getattr(self._processor, "nb_max_samples", None)
+            sounds = [resampled(*read_wave(content), rate)[:most] for content in contents]
             made = self._processor(sounds, sampling_rate=rate, return_tensors="pt")
-            return {"input_values": made["input_values"]}, None, 1
+            taken = ("input_values", "input_features", "is_longer")
+            return {name: made[name] for name in taken if name in made}, None, 1
         if self.modality == "image":
             clips = [read_frames(content, 1) for content in contents]
         else:

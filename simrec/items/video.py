@@ -16,7 +16,7 @@ GRID, SIDE = 4, 64
 FRAMES = 8
 DIM = IMAGE_DIM + 2 * GRID * GRID + 1
 
-Clip = bytes | Sequence[bytes]  # an animated GIF, WebP or PNG; or one picture file a frame
+Clip = bytes | Sequence[bytes]  # a film's file (GIF, WebP, PNG, MP4, ...); or a picture a frame
 
 
 def even_places(n: int, wanted: int) -> NDArray[np.int64]:
@@ -24,16 +24,26 @@ def even_places(n: int, wanted: int) -> NDArray[np.int64]:
     return ((np.arange(wanted) + 0.5) * n / wanted).astype(np.int64)
 
 
+def is_film(content: bytes) -> bool:
+    """Return whether bytes are an MP4 or QuickTime ("ftyp") or a WebM or Matroska (EBML) file."""
+    return content[4:8] == b"ftyp" or content[:4] == b"\x1a\x45\xdf\xa3"
+
+
 def read_frames(clip: Clip, wanted: int) -> list[Image.Image]:
     """Return evenly spaced frames.
 
     Args:
-        clip: Bytes of an animated GIF, WebP or PNG, or a sequence of single pictures' bytes.
+        clip: Bytes of an animated GIF, WebP or PNG, or of an MP4, WebM or Matroska film (extra
+            "video"), or a sequence of single pictures' bytes.
         wanted: Number of frames returned.
 
     Raises:
-        SimrecError: There is no frame, or some bytes are no picture.
+        SimrecError: There is no frame, some bytes are no picture, or PyAV is needed and absent.
     """
+    if isinstance(clip, bytes) and is_film(clip):
+        from simrec.items.film import read_film  # PyAV, only where a film needs it
+
+        return read_film(clip, wanted)
     try:
         if isinstance(clip, bytes):
             with Image.open(io.BytesIO(clip)) as film:

@@ -6,6 +6,8 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import rankdata
 
 from simrec.llm.audit import kappa
@@ -28,6 +30,7 @@ class Agreement:
     personal_pearson: float  # without user and item means; NaN if nothing is left
     personal_spearman: float
     error: float  # half width of a 95 % interval of a correlation near 0: 1.96 / sqrt(pairs - 3)
+    personal_error: float  # the same of the personal part: 1.96 / sqrt(freedom); NaN without any
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,23 @@ def without_means(
     return rest
 
 
+def freedom(user: NDArray[np.int64], item: NDArray[np.int64]) -> int:
+    """Return how many numbers are left once the means of users and items are taken off pairs.
+
+    n - users - items + parts, where a part is a set of users and items that pairs connect: the rank
+    of the two-way additive model. Few pairs for many users and items leave little to correlate,
+    however large the correlation.
+    """
+    if not len(user):
+        return 0
+    _, u = np.unique(user, return_inverse=True)
+    _, i = np.unique(item, return_inverse=True)
+    n_users, nodes = int(u.max()) + 1, int(u.max() + i.max()) + 2
+    graph = coo_matrix((np.ones(len(u)), (u, n_users + i)), shape=(nodes, nodes))
+    parts, _ = connected_components(graph, directed=False)
+    return int(len(u) - nodes + parts)
+
+
 def agreement(name: str, pairs: Pairs, *, like_at: float) -> Agreement:
     """Compare a teacher with people.
 
@@ -97,7 +117,7 @@ def agreement(name: str, pairs: Pairs, *, like_at: float) -> Agreement:
     liked = feedback >= like_at
     mine = without_means(score, pairs.user, pairs.item)
     theirs = without_means(feedback, pairs.user, pairs.item)
-    n = len(score)
+    n, left = len(score), freedom(pairs.user, pairs.item)
     return Agreement(
         name,
         n,
@@ -108,6 +128,7 @@ def agreement(name: str, pairs: Pairs, *, like_at: float) -> Agreement:
         pearson(mine, theirs),
         spearman(mine, theirs) if np.isfinite(pearson(mine, theirs)) else float("nan"),
         1.96 / np.sqrt(n - 3) if n > 3 else float("nan"),
+        1.96 / np.sqrt(left) if left > 0 else float("nan"),
     )
 
 

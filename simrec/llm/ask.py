@@ -2,37 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simrec.catalogue import Catalogue
 from simrec.errors import SimrecError
-from simrec.llm.cache import AnswerCache, answer_key
+from simrec.llm.asked import Asked, exchange, portions, request_key
+from simrec.llm.cache import AnswerCache
 from simrec.llm.form import Ask, Form, schema_of
 from simrec.llm.prompts import Prompt, render
 from simrec.llm.protocol import LanguageModel, LLMPrompt, Reply
 from simrec.llm.tally import Spent, Tally
 from simrec.llm.templates import Template
+from simrec.llm.transcript import Exchange
 from simrec.preferences import ParseStatus, Preference, Question
 
-AT_ONCE = 4096  # asks looked up and handed to the model together
 LEAST_ANSWERED = 0.95  # a server that fails more often than this is no teacher
-
-
-@dataclass
-class _Asked:
-    """One ask on its way: two tries at most."""
-
-    ask: Ask
-    prompt: Prompt
-    tries: list[Reply] = field(default_factory=list)
-    cached: bool = True
-
-    @property
-    def next_prompt(self) -> Prompt:
-        """What to ask now: the second try says that the first was not readable."""
-        return self.prompt.again() if self.tries else self.prompt
 
 
 class LLMTeacher:
@@ -111,14 +96,21 @@ class LLMTeacher:
 
     def key(self, ask: Ask, prompt: Prompt) -> str:
         """Return the cache key of one request."""
-        options = {"max_tokens": ask.max_tokens, "choices": ask.choices}
-        return answer_key(self.model.name, prompt.sha, options, ask.schema)
+        return request_key(self.model.name, ask, prompt)
 
-    def prefer(self, questions: Sequence[Question]) -> list[Preference]:
+    def prefer(
+        self,
+        questions: Sequence[Question],
+        heard: Callable[[list[Exchange]], None] = lambda exchanges: None,
+    ) -> list[Preference]:
         """Answer every question, in order.
 
         A question is "retried" where a second try was needed, "unparseable" where no reply could
         be read, "unanswered" where none came; a candidate without a readable reply has score NaN.
+
+        Args:
+            questions: What is asked.
+            heard: Told what was said word by word, in the order of the questions.
 
         Raises:
             SimrecError: The model cannot be used, the cache cannot be written, or too few requests
@@ -128,12 +120,20 @@ class LLMTeacher:
         self.tally, self.replies, self.spent = Tally(total=asks), [], Spent()
         self._paid = set()
         preferences: list[Preference] = []
-        for some in _portions(questions, self.form):
-            asked = [[_Asked(*pair) for pair in self.prompts(question)] for question in some]
+        for some in portions(questions, self.form):
+            asked = [[Asked(*pair) for pair in self.prompts(question)] for question in some]
             self._answer([one for many in asked for one in many])
+            first = len(preferences)
             preferences += [
                 self._read(question, many) for question, many in zip(some, asked, strict=True)
             ]
+            heard(
+                [
+                    exchange(n, question, one, valid=self._readable(one))
+                    for n, (question, many) in enumerate(zip(some, asked, strict=True), first)
+                    for one in many
+                ]
+            )
         if self.tally.errors > (1.0 - LEAST_ANSWERED) * max(self.tally.total, 1):
             raise SimrecError(
                 f"{self.tally.errors} of {self.tally.total} requests to {self.model.name} were "
@@ -141,7 +141,7 @@ class LLMTeacher:
             )
         return preferences
 
-    def _answer(self, asked: list[_Asked]) -> None:
+    def _answer(self, asked: list[Asked]) -> None:
         """Fill in the tries of all: from the cache, else from the model, twice where needed."""
         self._try(asked)
         again = [
@@ -157,16 +157,19 @@ class LLMTeacher:
             self.tally.errors += one.tries[-1].finish == "error"
         self.tell(self.tally)
 
-    def _readable(self, one: _Asked) -> bool:
+    def _readable(self, one: Asked) -> bool:
         reply = one.tries[-1]
         return reply.valid and self.form.readable(one.ask, reply)
 
-    def _try(self, asked: list[_Asked]) -> None:
+    def _try(self, asked: list[Asked]) -> None:
         """Add one reply to each: equal requests are sent once."""
-        waiting: dict[str, list[_Asked]] = {}
+        waiting: dict[str, list[Asked]] = {}
         for one in asked:
             waiting.setdefault(self.key(one.ask, one.next_prompt), []).append(one)
-        for key, reply in self.cache.find(list(waiting)).items():
+        found = self.cache.find(list(waiting))
+        if len(found) < len(waiting):
+            found |= self._kept_formerly([one for key, one in waiting.items() if key not in found])
+        for key, reply in found.items():
             for one in waiting.pop(key):
                 self._took(one, key, reply, hit=True)
         self.tell(self.tally)
@@ -178,7 +181,21 @@ class LLMTeacher:
         for keys in groups.values():
             self._send(keys, waiting)
 
-    def _send(self, keys: list[str], waiting: dict[str, list[_Asked]]) -> None:
+    def _kept_formerly(self, waiting: list[list[Asked]]) -> dict[str, Reply]:
+        """Return answers that were kept under the model's former name, if it has one."""
+        former: str | None = getattr(self.model, "former_name", None)
+        if former is None:
+            return {}
+        keys = {
+            request_key(former, ones[0].ask, ones[0].next_prompt): self.key(
+                ones[0].ask, ones[0].next_prompt
+            )
+            for ones in waiting
+        }
+        found = {keys[key]: reply for key, reply in self.cache.find(list(keys)).items()}
+        return self.cache.keep(self.model.name, found) if found else {}
+
+    def _send(self, keys: list[str], waiting: dict[str, list[Asked]]) -> None:
         """Ask what the cache does not know; each reply is kept when it comes.
 
         Where a model runs batches, its numbers depend a little on who shares a batch. Such a model
@@ -194,9 +211,7 @@ class LLMTeacher:
         for first in range(0, len(keys), size):
             self._request(keys[first : first + size], waiting, together=True)
 
-    def _request(
-        self, keys: list[str], waiting: dict[str, list[_Asked]], *, together: bool
-    ) -> None:
+    def _request(self, keys: list[str], waiting: dict[str, list[Asked]], *, together: bool) -> None:
         ask = waiting[keys[0]][0].ask
         prompts = []
         for key in keys:
@@ -217,7 +232,7 @@ class LLMTeacher:
         )
         self._keep(came, waiting)
 
-    def _keep(self, came: dict[str, Reply], waiting: dict[str, list[_Asked]]) -> None:
+    def _keep(self, came: dict[str, Reply], waiting: dict[str, list[Asked]]) -> None:
         """Make replies durable and hand them on; one that never came is asked another time."""
         said = {key: reply for key, reply in came.items() if reply.finish != "error"}
         counts = came | (self.cache.keep(self.model.name, said) if said else {})
@@ -227,7 +242,7 @@ class LLMTeacher:
                 self._took(one, key, reply, hit=False)
         self.tell(self.tally)
 
-    def _took(self, one: _Asked, key: str, reply: Reply, *, hit: bool) -> None:
+    def _took(self, one: Asked, key: str, reply: Reply, *, hit: bool) -> None:
         first = not one.tries
         if key not in self._paid:
             self._paid.add(key)
@@ -239,7 +254,7 @@ class LLMTeacher:
         self.tally.done += first
         self.tally.hits += first and hit
 
-    def _read(self, question: Question, asked: list[_Asked]) -> Preference:
+    def _read(self, question: Question, asked: list[Asked]) -> Preference:
         K = len(question.candidates)
         replies = [one.tries[-1] if self._readable(one) else None for one in asked]
         self.replies.append(replies)
@@ -262,17 +277,3 @@ class LLMTeacher:
             status,
             cached=all(one.cached for one in asked),
         )
-
-
-def _portions(questions: Sequence[Question], form: Form) -> Iterator[list[Question]]:
-    """Yield questions in portions of about AT_ONCE asks, so that prompts fit in memory."""
-    some: list[Question] = []
-    asks = 0
-    for question in questions:
-        some.append(question)
-        asks += len(form.asks(len(question.candidates)))
-        if asks >= AT_ONCE:
-            yield some
-            some, asks = [], 0
-    if some:
-        yield some

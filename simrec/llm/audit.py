@@ -1,6 +1,6 @@
 """Does the order of candidates change what a language model says? Measured, never assumed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.llm.ask import LLMTeacher
+from simrec.llm.transcript import Exchange
 from simrec.preferences import Preference, Question
 
 
@@ -92,6 +93,7 @@ def ask_and_audit(
     *,
     sample: int,
     rng: np.random.Generator,
+    heard: Callable[[list[Exchange]], None] = lambda exchanges: None,
 ) -> tuple[list[Preference], dict[str, Any]]:
     """Ask all questions, and a sample again in reversed order.
 
@@ -100,12 +102,13 @@ def ask_and_audit(
         questions: What is asked.
         sample: How many questions to ask again; where prompts have no order, none are.
         rng: Draws the sample.
+        heard: Told what was said word by word, of the questions themselves.
 
     Returns:
         The answers, and plain numbers for a file beside them: statuses, position bias, order-swap
         agreement (each None where it does not apply) and what the answers cost.
     """
-    answers = teacher.prefer(questions)
+    answers = teacher.prefer(questions, heard)
     K = [len(q.candidates) for q in questions]
     places = [teacher.form.places(k, r) for k, r in zip(K, teacher.replies, strict=True)]
     spent, tally = teacher.spent, teacher.tally

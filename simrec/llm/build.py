@@ -13,6 +13,7 @@ from simrec.llm.deferred import DeferredModel
 from simrec.llm.forms import make_form
 from simrec.llm.tally import Tally
 from simrec.llm.templates import SHIPPED, own_template
+from simrec.served import what_answers
 
 WARNING = (
     "a language model may have read a public data set, or what people wrote about its items, in "
@@ -32,7 +33,8 @@ def llm_teacher(
         SimrecError: The form or the template cannot be used.
     """
     options: dict[str, Any] = dict(config.options)
-    spec = config.model + (f" {json.dumps(options, sort_keys=True)}" if options else "")
+    known, counts = what_answers(config.model, options)
+    spec = known + (f" {json.dumps(counts, sort_keys=True)}" if counts else "")
     template = SHIPPED[config.form] if config.template is None else own_template(config.template)
     return LLMTeacher(
         DeferredModel(spec, lambda: language_model(config.model, **options), cache),

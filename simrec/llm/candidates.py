@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from simrec.errors import SimrecError, nearest
 
 SOURCES = ("popular", "neighbours", "next", "policy", "random")  # in this order they choose
+NOTHING = np.zeros(0, dtype=np.int64)
 HALVES: Mapping[str, float] = {"popular": 0.5, "random": 0.5}
 
 PolicySample = Callable[
     [NDArray[np.int64], NDArray[np.float32], int, np.random.Generator], NDArray[np.int64]
-]  # (history (h,), feedback (h,), count, rng) -> up to `count` items a policy draws there
+]  # (history (h,), feedback (h,), count, rng) -> items a policy draws there, the first drawn first
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,14 @@ class Candidates:
         self._policy = policy
 
     def draw(
-        self, state: State, K: int, rng: np.random.Generator
+        self,
+        state: State,
+        K: int,
+        rng: np.random.Generator,
+        barred: NDArray[np.int64] = NOTHING,
     ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-        """Return up to K unmet items in random order, and the source of each."""
-        free = np.setdiff1d(np.arange(self.n_items), state.items)
+        """Return up to K items neither met nor barred in random order, and the source of each."""
+        free = np.setdiff1d(np.arange(self.n_items), np.concatenate([state.items, barred]))
         K = min(K, len(free))
         chosen: list[NDArray[np.int64]] = []
         source: list[str] = []

@@ -34,6 +34,12 @@ class DeferredModel(Completes):
         return self._name
 
     @property
+    def former_name(self) -> str | None:
+        """Name under which its answers were kept once, if there is one. Makes the model ready."""
+        former: str | None = getattr(self._ready(), "former_name", None)
+        return former
+
+    @property
     def has_answered(self) -> bool:
         """Whether its name is known without loading it."""
         return self._name is not None

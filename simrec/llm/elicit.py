@@ -1,6 +1,7 @@
 """What to ask a teacher, asking it, and the control that destroys what it said."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
-from simrec.llm.candidates import HALVES, Candidates, PolicySample, State
+from simrec.llm.candidates import HALVES, NOTHING, Candidates, PolicySample, State
 from simrec.preferences import Preference, PreferenceSet, Question, Teacher
 
 LEAST_EVENTS = 3  # a state drawn from inside a history shows at least this many
@@ -28,6 +29,7 @@ def make_questions(
     sources: Mapping[str, float] = HALVES,
     vectors: NDArray[np.float32] | None = None,
     policy: PolicySample | None = None,
+    asked_before: Iterable[Question] = (),
 ) -> list[Question]:
     """Draw user states and candidates.
 
@@ -50,6 +52,7 @@ def make_questions(
         sources: Where candidates come from, with the share of each; see Candidates.
         vectors: (I, D) item vectors, for the source "neighbours".
         policy: Draws items, for the source "policy".
+        asked_before: No candidate of a user in one of these is drawn for that user again.
 
     Returns:
         Questions grouped by user, in the order of `users`.
@@ -66,6 +69,9 @@ def make_questions(
     order = np.lexsort((rows, time, log.user))
     ends = np.searchsorted(log.user[order], np.arange(log.n_users + 1))
     drawn = Candidates(sources, log_popularity=log_popularity, vectors=vectors, policy=policy)
+    barred: dict[int, NDArray[np.int64]] = defaultdict(lambda: NOTHING)
+    for question in asked_before:
+        barred[question.user] = np.union1d(barred[question.user], question.candidates)
     questions: list[Question] = []
     for user in users.tolist():
         events = order[ends[user] : ends[user + 1]]
@@ -76,7 +82,7 @@ def make_questions(
         cuts = [len(events), *_cuts(len(events), per_user - 1, rng)]
         if candidates_for is None:
             states = [(cut, State(items[:cut], liked[:cut], items[cut:])) for cut in cuts]
-            asked = [(cut, *drawn.draw(state, K, rng)) for cut, state in states]
+            asked = [(cut, *drawn.draw(state, K, rng, barred[user])) for cut, state in states]
         else:
             pool = rng.permutation(np.setdiff1d(candidates_for(user), items))
             chunks = [pool[first : first + K] for first in range(0, len(pool), K)]
@@ -85,6 +91,8 @@ def make_questions(
                 for n, chunk in enumerate(chunks)
             ]
         for cut, candidates, named in asked:
+            if not len(candidates):
+                continue  # everything there is was met or asked
             start = max(cut - history, 0)
             shown = slice(start, cut)
             questions.append(Question(user, items[shown], liked[shown], candidates, named))

@@ -64,15 +64,19 @@ def measures_lines(measures: Mapping[str, Any] | None, kind: str, prices: Prices
 
 def meaning(teacher: Agreement, popularity: Agreement) -> list[str]:
     """Return what the agreement means for a policy distilled from the teacher."""
-    raw, personal, error = teacher.pearson, teacher.personal_pearson, teacher.error
+    raw, personal, error = teacher.pearson, teacher.personal_pearson, teacher.personal_error
     if math.isnan(raw):
         return ["Too few pairs were judged by both to say anything."]
     lines = [
         f"Teacher and people correlate with {raw:.2f}; once each user's and each item's mean is "
         f"removed, {'nothing' if math.isnan(personal) else f'{personal:.2f}'} is left "
-        f"(95 % interval about +-{error:.2f})."
+        + (
+            "(too few pairs for an interval)."
+            if math.isnan(error)
+            else f"(95 % interval about +-{error:.2f})."
+        )
     ]
-    if math.isnan(personal) or personal <= error:
+    if math.isnan(personal) or math.isnan(error) or personal <= error:
         lines.append(
             "No personal part can be shown: a policy distilled from this teacher knows at best "
             "which items are good for everybody; who likes what it must learn from users online."

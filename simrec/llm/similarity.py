@@ -24,7 +24,7 @@ class SimilarityTeacher:
     Liked are the candidates whose score lies above the (1 - like_share) quantile of all scores of
     one call of `prefer`. That is a calibration of the stand-in to a plausible share of likes, made
     without looking at what people liked; ask all questions in one call, or each call gets a
-    threshold of its own.
+    threshold of its own, unless `calibrate` fixed one.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class SimilarityTeacher:
         self.dislike_weight = dislike_weight
         self.encoder_name = encoder.name
         self.vectors = encoder.encode(item_texts(catalogue))  # (I, D) unit rows
+        self._threshold: float | None = None  # None: of each call's own scores
 
     @property
     def name(self) -> str:
@@ -68,9 +69,7 @@ class SimilarityTeacher:
         scores.
         """
         scores = [self._scores(question) for question in questions]
-        known = np.concatenate([*scores, np.zeros(0, dtype=np.float32)])
-        known = known[np.isfinite(known)]
-        threshold = float(np.quantile(known, 1.0 - self.like_share)) if len(known) else np.inf
+        threshold = self._quantile(scores) if self._threshold is None else self._threshold
         answers = []
         for question, score in zip(questions, scores, strict=True):
             status: ParseStatus = "ok" if np.isfinite(score).all() else "unanswered"
@@ -78,6 +77,20 @@ class SimilarityTeacher:
             liked = score > threshold  # False where NaN
             answers.append(Preference(question, liked, score, self.name, sha, "", status))
         return answers
+
+    def calibrate(self, questions: Sequence[Question]) -> None:
+        """Take the threshold of these questions for all that follow.
+
+        Later rounds ask about better candidates; with a threshold of their own, what was good
+        enough before would not be any more.
+        """
+        self._threshold = self._quantile([self._scores(question) for question in questions])
+
+    def _quantile(self, scores: Sequence[NDArray[np.float32]]) -> float:
+        """Return the (1 - like_share) quantile of what is known; infinity where nothing is."""
+        known = np.concatenate([*scores, np.zeros(0, dtype=np.float32)])
+        known = known[np.isfinite(known)]
+        return float(np.quantile(known, 1.0 - self.like_share)) if len(known) else np.inf
 
     def _scores(self, question: Question) -> NDArray[np.float32]:
         liked = question.feedback > 0

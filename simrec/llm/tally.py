@@ -24,3 +24,9 @@ class Spent:
     requests: int = 0  # second tries counted
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def add(self, other: "Spent") -> None:
+        """Count another set of answers as well."""
+        self.requests += other.requests
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.config import StudyConfig
+from simrec.config import REFRESHING, StudyConfig
 from simrec.datasets.columns import split_dataset
 from simrec.datasets.dataset import Dataset
-from simrec.datasets.library import open_dataset
-from simrec.datasets.toy import make_toy
+from simrec.datasets.source import read_dataset
 from simrec.errors import SimrecError
 from simrec.files import fingerprint
 from simrec.interactions import InteractionLog, Part, Split, start_histories
 from simrec.randomness import generator
+from simrec.served import what_answers
 
-PROTOCOL = 2  # raise it when a stage's meaning changes, so that old files are not read back
+PROTOCOL = 3  # raise it when a stage's meaning changes, so that old files are not read back
 
 
 def read_stage(path: Path) -> dict[str, Any]:
@@ -33,6 +33,17 @@ def read_stage(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise SimrecError(f"cannot read {path} ({error}); delete it and run again") from error
     return content
+
+
+def _store_key(folder: Path) -> str:
+    """Return the hash of a feature store's content and items, wherever it lies."""
+    if not (folder / "meta.json").is_file():
+        raise SimrecError(
+            f"there is no feature store in {folder}; expected one written by `simrec items "
+            f"encode`; encode the modality first"
+        )
+    meta = read_stage(folder / "meta.json")
+    return fingerprint(meta["ids"], meta["files"])
 
 
 def luck(seed: int, purpose: str) -> int:
@@ -56,12 +67,12 @@ class Inputs:
     def dataset(self) -> Dataset:
         """The filtered data set."""
         data = self.config.data
-        if data.name == "toy" and data.path is None:
-            dataset = make_toy(seed=data.toy_seed)
-        else:
-            dataset = open_dataset(data.name, data.path)
-        return dataset.filtered(
-            min_item_events=data.min_item_events, min_user_events=data.min_user_events
+        return read_dataset(
+            data.name,
+            data.path,
+            seed=data.toy_seed,
+            min_item_events=data.min_item_events,
+            min_user_events=data.min_user_events,
         )
 
     @cached_property
@@ -99,21 +110,54 @@ class Inputs:
         config = self.config
         parts = config.model_dump(mode="json", include={"split", "items", "data"})
         parts["data"].pop("path")  # the content counts, not where it lies
+        for apart in ("hidden", "ids"):  # the table is the truth; what an agent sees is keyed below
+            parts["items"].pop(apart, None)
+        adapter = parts["items"].get("adapter", {})
+        if adapter.get("stores"):
+            adapter["stores"] = {m: _store_key(s) for m, s in config.items.adapter.stores.items()}
         return fingerprint(str(PROTOCOL), self.dataset.fingerprint, parts)
+
+    @cached_property
+    def agent_items_key(self) -> str:
+        """Key of the item table that agents see; that of the true one where nothing is hidden."""
+        hidden = self.config.items.hidden
+        if hidden.pattern is None:
+            return self.items_key
+        return fingerprint(self.items_key, hidden.model_dump(mode="json"))
 
     @cached_property
     def world_key(self) -> str:
         """Key of the world and its bounds."""
         world = self.config.world.model_dump(mode="json")
-        world.pop("allow_static")  # permission, not content
+        for permission in ("allow_static", "allow_circular"):
+            world.pop(permission, None)  # no content
         return fingerprint(self.items_key, world, str(self.config.online.slate_size))
 
     def preferences_key(self, seed: int) -> str:
         """Key of a seed's preferences."""
-        return fingerprint(self.items_key, self.config.teacher.model_dump(mode="json"), str(seed))
+        teacher = self.config.teacher.model_dump(mode="json")
+        for name in REFRESHING:  # later rounds do not change the first
+            teacher.pop(name, None)
+        if self.config.teacher.kind == "llm":
+            teacher["model"], teacher["options"] = what_answers(
+                teacher["model"], teacher["options"]
+            )
+        return fingerprint(self.agent_items_key, teacher, str(seed))
+
+    def round_key(self, seed: int, number: int) -> str:
+        """Key of the answers to a later round's questions, and of the policy that chose them."""
+        sources = self.config.teacher.refresh_sources
+        return fingerprint(self._pretrained_key(seed, False), sources, str(number))
 
     def policy_key(self, seed: int, shuffled: bool) -> str:
         """Key of a seed's pretrained policy and learned reward."""
+        rounds = self.config.teacher.rounds
+        if rounds == 1:
+            return self._pretrained_key(seed, shuffled)
+        return fingerprint(self.round_key(seed, rounds), str(shuffled))
+
+    def _pretrained_key(self, seed: int, shuffled: bool) -> str:
+        """Key of what the first round's answers are distilled into."""
         parts = self.config.model_dump(mode="json", include={"reward", "learner", "pretrain"})
         rules = self.config.world.model_dump(include={"topics", "horizon", "patience", "window"})
         return fingerprint(

@@ -9,9 +9,11 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from simrec.agents.ialp import pretrain
-from simrec.agents.learners import LearnerSpec
+from simrec.agents.learners import Learner, LearnerSpec
 from simrec.agents.policy import ItemPolicy
-from simrec.agents.reward import RewardModel, fit_reward
+from simrec.agents.reward import Reward
+from simrec.agents.reward_fit import RewardReport, fit_reward
+from simrec.agents.two_level import TwoLevelPolicy
 from simrec.envs.imagined import imagined_world
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
@@ -23,14 +25,9 @@ from simrec.llm.quality import label_auc
 from simrec.metrics import auc
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs, luck, read_stage
-from simrec.stages.teaching import (
-    Say,
-    item_table,
-    preferences,
-    shuffled,
-    teacher_measures,
-    teacher_notes,
-)
+from simrec.stages.rounds import all_rounds, rounds_record, union
+from simrec.stages.tables import agent_table
+from simrec.stages.teaching import Say, shuffled, teacher_measures, teacher_notes
 from simrec.stages.world import load_world
 
 
@@ -69,7 +66,7 @@ def learner_spec(inputs: Inputs, table: ItemTable, settings: dict[str, Any]) -> 
         "free_vectors": learner.free_vectors,
         "free_decay": learner.free_decay,
     }
-    return LearnerSpec(learner.name, policy, {**learner.settings, **settings})
+    return LearnerSpec(learner.name, policy, {**learner.settings, **settings}, learner.policy)
 
 
 class Progress(BaseCallback):
@@ -87,12 +84,56 @@ class Progress(BaseCallback):
 def pretrain_policy(
     inputs: Inputs, seed: int, is_shuffled: bool, advance: Callable[[int], None], say: Say
 ) -> None:
-    """Elicit preferences, fit r_psi, pretrain pi_0 in the imagined world and write all three."""
+    """Elicit preferences, fit r_psi, pretrain pi_0 in the imagined world and write all three.
+
+    With several rounds the policy of each chooses candidates of the next, and what is written comes
+    from the answers of all. The control with shuffled labels gets the same questions.
+    """
     files = policy_files(inputs, seed, is_shuffled)
-    config = inputs.config
-    table = item_table(inputs)
-    answers = preferences(inputs, seed, table, say)
+    steps = inputs.config.pretrain.env_steps
+    table = agent_table(inputs)
+    done = 0
+
+    def train(answers: PreferenceSet) -> ItemPolicy:
+        nonlocal done
+        done += 1
+        before = (lambda n: None) if is_shuffled else advance
+        return _distil(inputs, seed, table, answers, before)[0].policy
+
+    rounds = all_rounds(inputs, seed, table, train, say)
+    if not is_shuffled:
+        advance(steps * (len(rounds) - 1 - done))  # rounds that were asked in an earlier run
+    answers = union(rounds)
     labels = shuffled(answers, seed) if is_shuffled else answers
+    model, reward, report = _distil(inputs, seed, table, labels, advance)
+    reward.save(files.reward)
+    with atomic_file(files.policy) as temporary:
+        model.policy.save(str(temporary))
+    write_json(
+        files.report,
+        {
+            "reward": report.as_dict(),
+            "teacher": teacher_notes(inputs, answers),
+            "llm": {
+                "questions": len(answers),
+                "answered": report.questions,
+                **(teacher_measures(inputs, seed) or {}),
+                **rounds_record(inputs, seed, rounds),
+            },
+            "people": human_agreement(inputs, reward, answers),
+        },
+    )
+
+
+def _distil(
+    inputs: Inputs,
+    seed: int,
+    table: ItemTable,
+    labels: PreferenceSet,
+    advance: Callable[[int], None],
+) -> tuple[Learner, Reward, RewardReport]:
+    """Fit r_psi to a teacher's answers and pretrain a policy in the world it imagines."""
+    config = inputs.config
     reward, report = fit_reward(
         labels,
         table.fused,
@@ -115,25 +156,10 @@ def pretrain_policy(
         anchor_temperature=config.pretrain.anchor_temperature,
         callback=Progress(advance),
     )
-    reward.save(files.reward)
-    with atomic_file(files.policy) as temporary:
-        model.policy.save(str(temporary))
-    write_json(
-        files.report,
-        {
-            "reward": report.as_dict(),
-            "teacher": teacher_notes(inputs, answers),
-            "llm": {
-                "questions": len(answers),
-                "answered": report.questions,
-                **(teacher_measures(inputs, seed) or {}),
-            },
-            "people": human_agreement(inputs, reward, answers),
-        },
-    )
+    return model, reward, report
 
 
-def imagine(inputs: Inputs, reward: RewardModel, real: World) -> World:
+def imagine(inputs: Inputs, reward: Reward, real: World) -> World:
     """Return the imagined world: teacher users whose taste is r_psi, under assumed rules.
 
     Of the real world only what anybody can see is used: the topics of items, the horizon and the
@@ -143,7 +169,7 @@ def imagine(inputs: Inputs, reward: RewardModel, real: World) -> World:
     items, liked = inputs.starts
     users = np.flatnonzero(~inputs.split.online)
     return imagined_world(
-        reward.predict,
+        reward.cautious,
         items[users],
         liked[users],
         real.topics,
@@ -156,7 +182,7 @@ def imagine(inputs: Inputs, reward: RewardModel, real: World) -> World:
     )
 
 
-def human_agreement(inputs: Inputs, reward: RewardModel, answers: PreferenceSet) -> dict[str, Any]:
+def human_agreement(inputs: Inputs, reward: Reward, answers: PreferenceSet) -> dict[str, Any]:
     """Return how well teacher and r_psi agree with people, for reporting only.
 
     Labels of people come from the realism part of online users, which nothing was fitted on.
@@ -182,8 +208,8 @@ def load_policy(inputs: Inputs, seed: int, is_shuffled: bool) -> ItemPolicy:
     """Return pi_0 of a seed."""
     path = policy_files(inputs, seed, is_shuffled).policy
     check_archive(path)
-    policy = ItemPolicy.load(str(path), device="cpu")
-    assert isinstance(policy, ItemPolicy)
+    kind: Any = TwoLevelPolicy if inputs.config.learner.policy == "two-level" else ItemPolicy
+    policy: ItemPolicy = kind.load(str(path), device="cpu")
     policy.set_training_mode(False)
     return policy
 

@@ -13,15 +13,20 @@ from simrec.agents.adapt import get_strategy
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.saved import save_policy
 from simrec.agents.strategy import STRATEGIES, Deployment, Online
-from simrec.deploy import Recorder, Tables, deploy
+from simrec.agents.two_level import TwoLevelPolicy
+from simrec.checkpoint import Checkpoint
+from simrec.deploy import Recorder, Tables, Underway, UpdateLog, go_on
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
+from simrec.files import fingerprint
+from simrec.items.table import ItemTable
+from simrec.snapshots import Snapshots
 from simrec.stages.controls import CONTROLS, Setting
 from simrec.stages.inputs import Inputs, luck
 from simrec.stages.policy import learner_spec, load_policy, load_report
-from simrec.stages.teaching import item_table
-from simrec.stages.world import load_bounds, load_world
+from simrec.stages.tables import agent_table
+from simrec.stages.world import load_bounds, load_world, teacher_of
 
 
 def needs_pretraining(name: str) -> str:
@@ -37,25 +42,28 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     began = time.monotonic()
     config = inputs.config
     online = config.online
-    table = item_table(inputs)
+    table = agent_table(inputs)
     world = load_world(inputs)
-    venv = SB3VecEnv(RecommendVectorEnv(world, online.n_envs, slate_size=online.slate_size))
-    venv.seed(luck(seed, "online"))  # the same users with the same luck under every strategy
-    recorder = Recorder(venv, online.env_steps, advance)
     labels = needs_pretraining(name)
     report = load_report(inputs, seed, labels == "shuffled") if labels else {}
-    if name in CONTROLS:
-        deployment = CONTROLS[name].make(Setting(inputs, seed, venv.vector_env, table))
-    else:
-        spec = learner_spec(inputs, table, {})
-        pretrained = load_policy(inputs, seed, labels == "shuffled") if labels else None
-        deployment = _strategy(name, pretrained, Online(spec, recorder, luck(seed, "strategy")))
-    tables = deploy(deployment, recorder)
+    folder = inputs.folder / name / f"seed-{seed}"
+    checkpoint = Checkpoint(
+        folder.with_name(f".{folder.name}.checkpoint"),
+        fingerprint(inputs.run_key(name, seed), records.current_versions()),
+        {"world": world},
+    )
+    underway = checkpoint.load()
+    if underway is None:
+        underway = _begin(inputs, name, seed, world, table)
+    underway.recorder.on_steps = advance
+    advance(underway.recorder.env_steps)
+    tables = go_on(underway, checkpoint)
+    deployment = underway.deployment
     acting = getattr(deployment.recommender, "policy", deployment.recommender)
-    if isinstance(acting, ItemPolicy):
+    if isinstance(acting, ItemPolicy | TwoLevelPolicy):
         save_policy(acting, table.ids, inputs.folder / "policies" / f"{name}-seed-{seed}")
     records.write_run(
-        inputs.folder / name / f"seed-{seed}",
+        folder,
         records.RunRecord(
             study=config.study,
             strategy=name,
@@ -63,7 +71,7 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
             world=world.name,
             bounds=load_bounds(inputs),
             budget_env_steps=online.env_steps,
-            teacher=report.get("teacher", {}),
+            teacher=teacher_of(inputs, report.get("teacher", {})),
             variant={"learner": config.learner.name, "learns": deployment.learns},
             config=config.model_dump(mode="json"),
             config_hash=inputs.run_key(name, seed),
@@ -77,18 +85,48 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
             seconds=time.monotonic() - began,
             llm=report.get("llm", {}),
             notes={k: report[k] for k in ("reward", "people") if k in report}
-            | {"measures": _measures(tables, inputs, world)},
+            | {"measures": _measures(underway, tables, inputs), "snapshots": _rows(underway)},
         ),
         **{field.name: getattr(tables, field.name) for field in dataclasses.fields(tables)},
     )
+    checkpoint.clear()
 
 
-def _measures(tables: Tables, inputs: Inputs, world: World) -> dict[str, float]:
+def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable) -> Underway:
+    """Return the deployment of a strategy or control before its first user."""
+    online = inputs.config.online
+    venv = SB3VecEnv(RecommendVectorEnv(world, online.n_envs, slate_size=online.slate_size))
+    venv.seed(luck(seed, "online"))  # the same users with the same luck under every strategy
+    recorder = Recorder(venv, online.env_steps)
+    if name in CONTROLS:
+        deployment = CONTROLS[name].make(Setting(inputs, seed, venv.vector_env, table))
+    else:
+        spec = learner_spec(inputs, table, {})
+        labels = needs_pretraining(name)
+        pretrained = load_policy(inputs, seed, labels == "shuffled") if labels else None
+        deployment = _strategy(name, pretrained, Online(spec, recorder, luck(seed, "strategy")))
+    snapshots = Snapshots(
+        world,
+        online.n_envs,
+        online.slate_size,
+        luck(seed, "snapshots"),
+        online.env_steps,
+        online.snapshot_sessions,
+    )
+    return Underway(deployment, recorder, UpdateLog(), snapshots)
+
+
+def _rows(underway: Underway) -> list[dict[str, float]]:
+    return underway.snapshots.rows if underway.snapshots is not None else []
+
+
+def _measures(underway: Underway, tables: Tables, inputs: Inputs) -> dict[str, float]:
     """Return what can be told only where the world's topics and the log's popularity are known.
 
     Diversity is measured on the sampled sessions; the share of frozen actions is absent where the
     strategy has none.
     """
+    world = underway.recorder.base.vector_env.world
     episodes, steps = tables.episodes, tables.steps
     inside = episodes[episodes["start_step"] < inputs.config.online.env_steps]
     shown = np.zeros(world.n_items)
@@ -106,6 +144,11 @@ def _measures(tables: Tables, inputs: Inputs, world: World) -> dict[str, float]:
             session, world.topics[steps["item"].to_numpy()]
         ),
     }
+    if rows := _rows(underway):
+        bounds = load_bounds(inputs)
+        found["greedy_end"] = float(
+            metrics.normalised(np.array(rows[-1]["clicks"]), bounds["random"], bounds["oracle"])
+        )
     if "frozen_share" in tables.updates:
         found["frozen_share"] = float(tables.updates["frozen_share"].mean())
     return found

@@ -1,9 +1,7 @@
-"""From catalogue and log to an item table and a teacher's preferences."""
+"""From questions about a catalogue to a teacher's preferences."""
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,9 @@ import numpy as np
 
 from simrec.errors import SimrecError
 from simrec.files import write_json
-from simrec.items.build import build_item_table
 from simrec.items.table import ItemTable
 from simrec.items.text import best_offline_encoder, text_encoder
+from simrec.llm.candidates import PolicySample
 from simrec.llm.elicit import elicit, make_questions, shuffle_labels
 from simrec.llm.recorded import RecordedTeacher
 from simrec.llm.similarity import SimilarityTeacher
@@ -21,6 +19,7 @@ from simrec.llm.tally import Tally
 from simrec.preferences import PreferenceSet, Question, Teacher
 from simrec.randomness import generator
 from simrec.stages.inputs import Inputs
+from simrec.stages.locks import one_at_a_time, writable
 
 Say = Callable[[str], None]
 Tell = Callable[[Tally], None]
@@ -28,21 +27,6 @@ STAND_IN = (
     "The teacher is a text-similarity stand-in, not a language model; it shows that the machinery "
     "works, not what a language model is worth."
 )
-
-
-def item_table(inputs: Inputs) -> ItemTable:
-    """Return the item table, built once from the catalogue and the agent's log."""
-    path = inputs.stage_file("items", inputs.items_key, ".safetensors")
-    if path.is_file():
-        return ItemTable.load(path)
-    table = build_item_table(
-        inputs.dataset.catalogue,
-        inputs.popularity,
-        **inputs.config.items.model_dump(),
-        log=inputs.agent_log,
-    )
-    table.save(path)
-    return table
 
 
 def stand_in(inputs: Inputs, say: Say) -> Teacher:
@@ -84,6 +68,46 @@ def questions(
     inputs: Inputs, seed: int, table: ItemTable, recorded: RecordedTeacher | None = None
 ) -> list[Question]:
     """Return what a seed asks its teacher; of recorded answers, all that there are."""
+    return _drawn(
+        inputs,
+        table,
+        inputs.config.teacher.sources,
+        rng=generator(seed, "questions"),
+        candidates_for=recorded.judged if recorded else None,
+    )
+
+
+def refresh_questions(
+    inputs: Inputs,
+    seed: int,
+    number: int,
+    table: ItemTable,
+    policy: PolicySample,
+    before: PreferenceSet,
+) -> list[Question]:
+    """Return what a seed asks in a later round: states drawn anew, candidates not judged yet.
+
+    Args:
+        inputs: The study.
+        seed: One of its seeds.
+        number: Of the round, from 2.
+        table: Its item table.
+        policy: Draws the candidates of the source "policy".
+        before: The answers of all earlier rounds.
+    """
+    return _drawn(
+        inputs,
+        table,
+        inputs.config.teacher.refresh_sources,
+        rng=generator(seed, "questions", number),
+        policy=policy,
+        asked_before=[answer.question for answer in before],
+    )
+
+
+def _drawn(
+    inputs: Inputs, table: ItemTable, sources: Mapping[str, float], **more: Any
+) -> list[Question]:
     config = inputs.config.teacher
     return make_questions(
         inputs.agent_log,
@@ -93,10 +117,9 @@ def questions(
         per_user=config.questions_per_user,
         K=config.candidates,
         history=inputs.config.split.history,
-        rng=generator(seed, "questions"),
-        candidates_for=recorded.judged if recorded else None,
-        sources=config.sources,
+        sources=sources,
         vectors=table.fused,
+        **more,
     )
 
 
@@ -123,10 +146,7 @@ def preferences(
     if path.is_file():
         return PreferenceSet.load(path)
     if inputs.config.teacher.kind == "llm":
-        with _one_at_a_time(path.with_name("teacher.lock")):
-            if path.is_file():  # another process of the study asked while this one waited
-                return PreferenceSet.load(path)
-            return _ask_model(inputs, seed, table, say, tell)
+        return _ask_model(inputs, seed, lambda: questions(inputs, seed, table), path, say, tell)
     teacher = stand_in(inputs, say)
     recorded = teacher if isinstance(teacher, RecordedTeacher) else None
     answers = elicit(teacher, questions(inputs, seed, table, recorded))
@@ -134,58 +154,87 @@ def preferences(
     return answers
 
 
-def _ask_model(
-    inputs: Inputs, seed: int, table: ItemTable, say: Say, tell: Tell | None
+def refreshed(
+    inputs: Inputs,
+    seed: int,
+    asked: list[Question],
+    first: PreferenceSet,
+    path: Path,
+    say: Say,
 ) -> PreferenceSet:
+    """Ask the questions of a later round and keep the answers.
+
+    Args:
+        inputs: The study.
+        seed: One of its seeds.
+        asked: The questions.
+        first: The first round's answers; a stand-in calls liked what it called liked there.
+        path: Where the answers go.
+        say: Told each sentence the user should read.
+    """
+    if inputs.config.teacher.kind == "llm":
+        return _ask_model(inputs, seed, lambda: asked, path, say, None)
+    teacher = stand_in(inputs, say)
+    if isinstance(teacher, SimilarityTeacher):
+        teacher.calibrate([answer.question for answer in first])
+    answers = elicit(teacher, asked)
+    answers.save(path)
+    return answers
+
+
+def _ask_model(
+    inputs: Inputs,
+    seed: int,
+    asked: Callable[[], list[Question]],
+    path: Path,
+    say: Say,
+    tell: Tell | None,
+) -> PreferenceSet:
+    """Ask a language model and keep answers, measures and what was said word by word."""
     from simrec.llm.audit import ask_and_audit
     from simrec.llm.build import llm_teacher
     from simrec.llm.cache import AnswerCache, answers_path
+    from simrec.llm.transcript import Transcript
 
-    path = preferences_path(inputs, seed)
-    with AnswerCache(answers_path()) as cache:
-        answers, measures = ask_and_audit(
-            llm_teacher(inputs.config.teacher, inputs.dataset.catalogue, cache, tell),
-            questions(inputs, seed, table),
-            sample=inputs.config.teacher.swap_sample,
-            rng=generator(seed, "swap"),
-        )
-        if cache.corrupt:
-            say(f"{cache.corrupt} kept answers in {cache.path} were damaged and were asked again")
-    found = PreferenceSet(tuple(answers))
-    with _writable(path.parent):
-        write_json(path.with_suffix(".json"), measures)
-        found.save(path)  # last: its presence says that both are whole
-    return found
+    with one_at_a_time(path.with_name("teacher.lock")):
+        if path.is_file():  # another process of the study asked while this one waited
+            return PreferenceSet.load(path)
+        with (
+            AnswerCache(answers_path()) as cache,
+            Transcript(transcript_path(path)) as transcript,
+        ):
+            answers, measures = ask_and_audit(
+                llm_teacher(inputs.config.teacher, inputs.dataset.catalogue, cache, tell),
+                asked(),
+                sample=inputs.config.teacher.swap_sample,
+                rng=generator(seed, "swap"),
+                heard=transcript.add,
+            )
+            if cache.corrupt:
+                say(
+                    f"{cache.corrupt} kept answers in {cache.path} were damaged and were asked "
+                    f"again"
+                )
+        found = PreferenceSet(tuple(answers))
+        with writable(path.parent):
+            write_json(path.with_suffix(".json"), measures)
+            found.save(path)  # last: its presence says that all are whole
+        return found
 
 
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SimrecError(
-            f"cannot write preferences to {folder} ({error}); make room or name another folder "
-            f"with --runs, then run again: no answer is asked for twice"
-        ) from error
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process of a study ask at a time; the lock goes with its holder, even a killed one.
-
-    Two that ask the same at once would pay twice, and two copies of a model need memory twice.
-    """
-    with _writable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("w")
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def transcript_path(path: Path) -> Path:
+    """Return where prompts and replies lie word by word, beside preferences at `path`."""
+    return path.with_name(path.name.replace("preferences-", "questions-", 1))
 
 
 def teacher_measures(inputs: Inputs, seed: int) -> dict[str, Any] | None:
-    """Return what was measured when a language model was asked; None where none was."""
-    path = preferences_path(inputs, seed).with_suffix(".json")
+    """Return what was measured when a language model was first asked; None where none was."""
+    return measures_of(preferences_path(inputs, seed))
+
+
+def measures_of(preferences: Path) -> dict[str, Any] | None:
+    """Return what was measured when the answers in a file were given; None where nothing was."""
+    path = preferences.with_suffix(".json")
     if not path.is_file():
         return None
     measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,13 +1,21 @@
 """From log and item table to a world of simulated users and what can be gained in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simrec.config import StudyConfig
 from simrec.envs.bounds import check_headroom, static_share, world_bounds
-from simrec.envs.world import Rules, World, build_world
+from simrec.envs.build import fit_world
+from simrec.envs.llm_user import circularity
+from simrec.envs.load import source_of
+from simrec.envs.spec import WorldSpec, make_spec
+from simrec.envs.world import World
+from simrec.errors import SimrecError
 from simrec.files import write_json
 from simrec.stages.inputs import Inputs, luck, read_stage
-from simrec.stages.teaching import Say, item_table
+from simrec.stages.tables import item_table
+from simrec.stages.teaching import Say
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,12 @@ def prepare_world(inputs: Inputs, say: Say) -> Prepared:
     """Fit the world once, measure its bounds once, and refuse one that needs no personalisation.
 
     Raises:
-        SimrecError: The world cannot be fitted, or a static list has more than 70 % of the gain.
+        SimrecError: The world cannot be fitted, a static list has more than 70 % of the gain, or
+            one language model is both teacher and user without permission.
     """
+    circular = check_circular(inputs.config)
+    if circular:
+        say(circular)
     path = inputs.stage_file("world", inputs.world_key, ".json")
     if path.is_file():
         stored = read_stage(path)
@@ -40,22 +52,10 @@ def _make(inputs: Inputs, say: Say) -> Prepared:
     config = inputs.config.world
     say("items: encoding the catalogue")
     table = item_table(inputs)
-    say("users: fitting the population to the truth part of the log")
-    world, fit = build_world(
-        inputs.dataset,
-        inputs.split,
-        table,
-        topics_attribute=config.topics,
-        like_at=inputs.config.data.like_at,
-        history=inputs.config.split.history,
-        rules=Rules(config.horizon, config.patience, config.boredom, config.window),
-        seed=config.seed,
-        rank=config.rank,
-        user_scale=config.user_scale,
-        item_scale=config.item_scale,
-        interaction_scale=config.interaction_scale,
-        intercept_shift=config.intercept_shift,
-    )
+    if config.users != "llm":
+        say("users: fitting the population to the truth part of the log")
+    source = source_of(inputs.dataset, inputs.split, debias=config.debias, seed=config.seed)
+    world, fit = fit_world(world_spec(inputs), source, table, say)
     world.save(inputs.stage_file("world", inputs.world_key, ""))
     say("bounds: playing random, popular, static, myopic and oracle policies")
     bounds = world_bounds(
@@ -66,6 +66,50 @@ def _make(inputs: Inputs, say: Say) -> Prepared:
         slate_size=inputs.config.online.slate_size,
     )
     return Prepared(world, fit.as_dict(), bounds)
+
+
+def world_spec(inputs: Inputs) -> WorldSpec:
+    """Return the study's world in the words of `gymnasium.make`.
+
+    Its data and item table are the study's own, so of those settings it holds what the users read.
+    """
+    config = inputs.config
+    return make_spec(
+        {
+            "dataset": inputs.dataset.catalogue.name,
+            "like_at": config.data.like_at,
+            "history": config.split.history,
+            "text": config.items.text,
+            **config.world.spec_settings(),
+        }
+    )
+
+
+def check_circular(config: StudyConfig) -> str | None:
+    """Return the label of a study in which one language model is both teacher and user, else None.
+
+    Raises:
+        SimrecError: There is such a model and `world.allow_circular` does not say so.
+    """
+    teacher = config.teacher
+    if teacher.kind not in ("llm", "recorded"):
+        return None
+    found = circularity(config.world.user_model, teacher.model)
+    if found is not None and not config.world.allow_circular:
+        raise SimrecError(
+            f"{found}; expected two models, or set world.allow_circular: true to run it with that "
+            "label"
+        )
+    return found
+
+
+def teacher_of(inputs: Inputs, teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who taught, with the label of a circular study first among what must be said."""
+    label = check_circular(inputs.config)
+    if label is None or not teacher:
+        return dict(teacher)
+    said = teacher.get("warning")
+    return {**teacher, "circular": True, "warning": f"{label}; {said}" if said else label}
 
 
 def load_world(inputs: Inputs) -> World:
@@ -94,6 +138,8 @@ def describe(inputs: Inputs, prepared: Prepared) -> list[str]:
         )
         + f"; popularity AUC {fit['popularity_auc']:.3f} ({fit['judged']:,} ratings)",
     ]
+    if config.users == "modality":
+        lines.append("users weigh the modalities of the true items; RMSE is that of P(like)")
     scales = (config.user_scale, config.item_scale, config.interaction_scale)
     if scales != (1.0, 1.0, 1.0) or config.intercept_shift:
         lines.append(

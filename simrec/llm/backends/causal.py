@@ -23,16 +23,23 @@ class Causal:
     device: str
     ends: tuple[int, ...]  # tokens that end a reply
     context: int  # greatest number of tokens
+    processor: Any = None  # of a model that sees: turns text and pictures into its inputs
 
     def tokens(self, text: str) -> list[int]:
         """Return the prompt's tokens: a user message in the chat template where there is one."""
-        if self.tokenizer.chat_template is None:
+        if self.processor is None and self.tokenizer.chat_template is None:
             return list(self.tokenizer(f"{text}\n")["input_ids"])
-        chat = [{"role": "user", "content": text}]
-        opened = self.tokenizer.apply_chat_template(
-            chat, add_generation_prompt=True, tokenize=False
-        )
-        return list(self.tokenizer(opened, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(self.opened(text), add_special_tokens=False)["input_ids"])
+
+    def opened(self, text: str, *, pictures: int = 0) -> str:
+        """Return a user message in the chat template, pictures after the text."""
+        content: Any = text
+        template = self.tokenizer
+        if self.processor is not None:
+            content = [{"type": "text", "text": text}, *([{"type": "image"}] * pictures)]
+            template = self.processor
+        chat = [{"role": "user", "content": content}]
+        return str(template.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
 
     def option(self, text: str) -> list[int]:
         """Return the tokens of a reply, without the end token."""
@@ -57,23 +64,26 @@ class Causal:
             Text without special tokens, tokens written with the end token, whether it ended.
         """
         ids, mask = self._padded(rows)
-        out = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=max_tokens,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            pad_token_id=self.ends[0] if self.ends else 0,
-        )
-        replies = []
-        for row in out[:, ids.shape[1] :].tolist():
-            cut = next((n for n, token in enumerate(row) if token in self.ends), None)
-            written = row if cut is None else row[:cut]
-            text = self.tokenizer.decode(written, skip_special_tokens=True)
-            replies.append((text, len(written) + (cut is not None), cut is not None))
-        return replies
+        out = self.model.generate(input_ids=ids, attention_mask=mask, **self.greedy(max_tokens))
+        return [self.written(row) for row in out[:, ids.shape[1] :].tolist()]
+
+    def greedy(self, max_tokens: int) -> dict[str, Any]:
+        """Return arguments of `generate` for greedy search, whatever the model's own settings."""
+        return {
+            "max_new_tokens": max_tokens,
+            "do_sample": False,
+            "temperature": None,
+            "top_p": None,
+            "top_k": None,
+            "pad_token_id": self.ends[0] if self.ends else 0,
+        }
+
+    def written(self, row: list[int]) -> tuple[str, int, bool]:
+        """Return text without special tokens, tokens with the end token, whether it ended."""
+        cut = next((n for n, token in enumerate(row) if token in self.ends), None)
+        own = row if cut is None else row[:cut]
+        text = self.tokenizer.decode(own, skip_special_tokens=True)
+        return text, len(own) + (cut is not None), cut is not None
 
     @torch.inference_mode()
     def score(self, rows: list[list[int]], options: list[list[int]]) -> NDArray[np.float64]:
@@ -88,7 +98,7 @@ class Causal:
         out = self.model(
             input_ids=ids, attention_mask=mask, use_cache=True, **self._places(place), **last
         )
-        after = _log_softmax(out.logits[:, -1])  # (B, V)
+        after = log_softmax(out.logits[:, -1])  # (B, V)
         scores = np.zeros((len(rows), len(options)))
         ends = torch.tensor(self.ends, dtype=torch.long, device=self.device)
         for c, option in enumerate(options):
@@ -103,7 +113,7 @@ class Causal:
                 use_cache=True,
                 **self._places(place[:, -1:] + steps),
             )
-            table = torch.cat([after[:, None], _log_softmax(ahead.logits)], dim=1)  # (B, n+1, V)
+            table = torch.cat([after[:, None], log_softmax(ahead.logits)], dim=1)  # (B, n+1, V)
             total = table[:, :-1].gather(2, tail[:, :, None])[:, :, 0].sum(1)
             if len(ends):
                 total = total + table[:, -1].index_select(1, ends).logsumexp(1)
@@ -118,27 +128,35 @@ class Causal:
         return {"position_ids": place} if self._takes("position_ids") else {}
 
 
-def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
+def log_softmax(logits: torch.Tensor) -> torch.Tensor:
+    """Return log-probabilities (..., V) in float32."""
     return logits.float().log_softmax(-1)
 
 
-def load_causal(folder: Path, device: str, load_in_4bit: bool) -> Causal:
+def load_causal(folder: Path, device: str, dtype: str, *, load_in_4bit: bool = False) -> Causal:
     """Load model and tokenizer from a directory, never from a hub.
 
     Args:
-        folder: As `save_pretrained` writes it.
-        device: "cpu" takes float32, "cuda..." takes bfloat16.
+        folder: As `save_pretrained` writes it; a model that sees has its processor there too.
+        device: "cpu" or "cuda...".
+        dtype: "f32" or "bf16".
         load_in_4bit: Quantise with bitsandbytes.
 
     Raises:
         SimrecError: No such device, or the directory cannot be loaded.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+        AutoProcessor,
+        AutoTokenizer,
+    )
     from transformers.utils import logging
 
     if device != "cpu" and not torch.cuda.is_available():
         raise SimrecError(f"device is '{device}', but PyTorch sees no card; use device='cpu'")
-    options: dict[str, Any] = {"dtype": torch.float32 if device == "cpu" else torch.bfloat16}
+    options: dict[str, Any] = {"dtype": torch.float32 if dtype == "f32" else torch.bfloat16}
     if load_in_4bit:
         from transformers import BitsAndBytesConfig
 
@@ -151,8 +169,12 @@ def load_causal(folder: Path, device: str, load_in_4bit: bool) -> Causal:
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # simrec draws its own
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(str(folder), local_files_only=True, **options)
+        own: dict[str, Any] = {"local_files_only": True}
+        sees = hasattr(AutoConfig.from_pretrained(str(folder), **own), "vision_config")
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **own)
+        processor = AutoProcessor.from_pretrained(str(folder), **own) if sees else None
+        kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+        model = kind.from_pretrained(str(folder), **own, **options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         first_line = str(error).strip().split("\n")[0]
         raise SimrecError(
@@ -172,4 +194,5 @@ def load_causal(folder: Path, device: str, load_in_4bit: bool) -> Causal:
     text_config = model.config.get_text_config()
     context = int(getattr(text_config, "max_position_embeddings", None) or 2**31)
     first = [tokenizer.eos_token_id] if tokenizer.eos_token_id in ends else []
-    return Causal(model, tokenizer, device, tuple([*first, *sorted(ends - set(first))]), context)
+    ordered = (*first, *sorted(ends - set(first)))
+    return Causal(model, tokenizer, device, ordered, context, processor)

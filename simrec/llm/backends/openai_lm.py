@@ -96,9 +96,20 @@ class OpenAILM(Completes):
 
     @property
     def name(self) -> str:
-        """Model and server; the weights behind them are the server's word."""
-        changed = f"+{fingerprint(self.extra)[:8]}" if self.extra else ""
-        return f"openai:{self.model}@{self.url}{changed}"
+        """Model and fields added to requests; which server has it does not matter.
+
+        The weights behind the name are the server's word.
+        """
+        return f"openai:{self.model}{self._changed}"
+
+    @property
+    def former_name(self) -> str:
+        """Name under which answers were kept when the server was a part of it."""
+        return f"openai:{self.model}@{self.url}{self._changed}"
+
+    @property
+    def _changed(self) -> str:
+        return f"+{fingerprint(self.extra)[:8]}" if self.extra else ""
 
     def complete_each(
         self,

@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class TransformersLM(Completes):
     chat template's opening of the reply (or a line break where there is no template).
 
     Replies do not depend on their neighbours in a batch beyond rounding (1e-5 in float32; more in
-    bfloat16); batch_size=1 takes that away too.
+    bfloat16); batch_size=1 takes that away too. Prompts with pictures are run one by one, by models
+    that have a vision part.
     """
 
     def __init__(
@@ -36,14 +37,16 @@ class TransformersLM(Completes):
         *,
         device: str = "cpu",
         batch_size: int = 16,
+        dtype: Literal["f32", "bf16"] | None = None,
         load_in_4bit: bool = False,
     ) -> None:
         """Locate the model; its weights are loaded when the first prompt comes.
 
         Args:
             folder: Directory with config.json, tokenizer and weights, as `save_pretrained` writes.
-            device: "cpu" (float32) or "cuda", "cuda:1", ... (bfloat16).
+            device: "cpu" or "cuda", "cuda:1", ...
             batch_size: Prompts run at once.
+            dtype: "f32" or "bf16"; where not given, float32 on the CPU and bfloat16 on a card.
             load_in_4bit: Shrink the weights with bitsandbytes; CUDA only.
 
         Raises:
@@ -53,6 +56,9 @@ class TransformersLM(Completes):
         self.device, self.batch_size, self.load_in_4bit = device, batch_size, load_in_4bit
         if device != "cpu" and device.partition(":")[0] != "cuda":
             raise SimrecError(f"device is '{device}'; expected cpu, cuda or cuda:N")
+        if dtype not in (None, "f32", "bf16"):
+            raise SimrecError(f"dtype is '{dtype}'; expected f32 or bf16")
+        self.dtype = dtype or ("f32" if device == "cpu" else "bf16")
         if batch_size < 1:
             raise SimrecError(f"batch_size is {batch_size}; expected 1 or more")
         if load_in_4bit and device == "cpu":
@@ -66,14 +72,14 @@ class TransformersLM(Completes):
     @cached_property
     def name(self) -> str:
         """Folder name, hash of its files and number format."""
-        form = "4bit" if self.load_in_4bit else "f32" if self.device == "cpu" else "bf16"
+        form = "4bit" if self.load_in_4bit else self.dtype
         return f"transformers:{self.folder.name}-{weights_hash(self.folder)}-{form}"
 
     @cached_property
     def _causal(self) -> "Causal":
         from simrec.llm.backends.causal import load_causal
 
-        return load_causal(self.folder, self.device, self.load_in_4bit)
+        return load_causal(self.folder, self.device, self.dtype, load_in_4bit=self.load_in_4bit)
 
     def complete_each(
         self,
@@ -90,13 +96,13 @@ class TransformersLM(Completes):
         reply is not valid. `max_tokens` does not limit choices.
         """
         request = make_request(max_tokens=max_tokens, choices=choices, schema=schema)
-        if any(prompt.images for prompt in prompts):
-            raise SimrecError(
-                "'transformers:' models take text only, but a prompt has images; use vllm:DIR or "
-                "openai:MODEL@URL with a model that sees"
-            )
         if not prompts:
             return
+        if any(prompt.images for prompt in prompts) and self._causal.processor is None:
+            raise SimrecError(
+                f"the language model in '{self.folder}' takes text only, but a prompt has pictures;"
+                f" set teacher.pictures to false, or name a model that sees"
+            )
         lengths = [len(self._causal.tokens(p.text)) for p in prompts]
         order = np.argsort(-np.array(lengths), kind="stable").tolist()
         for first in range(0, len(order), self.batch_size):
@@ -108,20 +114,49 @@ class TransformersLM(Completes):
                 on_reply(n, reply)
 
     def _ask(self, batch: Sequence[LLMPrompt], request: Request) -> list[Answer]:
+        read = [n for n, prompt in enumerate(batch) if not prompt.images]
+        answers = dict(zip(read, self._read([batch[n] for n in read], request), strict=True))
+        for n, prompt in enumerate(batch):
+            if prompt.images:
+                answers[n] = self._see(prompt, request)
+        return [answers[n] for n in range(len(batch))]
+
+    def _see(self, prompt: LLMPrompt, request: Request) -> Answer:
+        """Answer a prompt with pictures."""
+        from simrec.llm.backends.seeing import Unseen, generate_seen, score_seen, seen_inputs
+
+        try:
+            inputs = seen_inputs(self._causal, prompt)
+        except Unseen as error:
+            return Answer("", "error", error=str(error))
+        length = inputs["input_ids"].shape[1]
+        options = [self._causal.option(c) for c in request.choices or ()]
+        longest = max(map(len, options)) if options else request.max_tokens
+        if length > self._causal.context - longest:
+            return self._too_long(length, longest)
+        if request.choices is None:
+            text, used, ended = generate_seen(self._causal, inputs, request.max_tokens)
+            return Answer(text, "stop" if ended else "length", length, used)
+        scores = score_seen(self._causal, inputs, options)
+        best = int(np.argmax(scores))
+        known = dict(zip(request.choices, scores, strict=True))
+        return Answer(request.choices[best], "stop", length, len(options[best]), known)
+
+    def _too_long(self, length: int, longest: int) -> Answer:
+        return Answer(
+            "",
+            "error",
+            length,
+            error=f"its {length} tokens and {longest} for the reply are more than the model's "
+            f"{self._causal.context}",
+        )
+
+    def _read(self, batch: Sequence[LLMPrompt], request: Request) -> list[Answer]:
         tokens = [self._causal.tokens(p.text) for p in batch]
         options = [self._causal.option(c) for c in request.choices or ()]
         longest = max(map(len, options)) if options else request.max_tokens
         room = self._causal.context - longest
-        answers = [
-            Answer(
-                "",
-                "error",
-                len(row),
-                error=f"its {len(row)} tokens and {longest} for the reply are more than the "
-                f"model's {self._causal.context}",
-            )
-            for row in tokens
-        ]
+        answers = [self._too_long(len(row), longest) for row in tokens]
         fits = [n for n, row in enumerate(tokens) if len(row) <= room]
         if not fits:
             return answers

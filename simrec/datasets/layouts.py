@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from simrec.catalogue import Catalogue, Features
 from simrec.datasets.dataset import Dataset
+from simrec.datasets.feature_files import read_states
 from simrec.errors import SimrecError, nearest
 from simrec.interactions import InteractionLog
-from simrec.items.precomputed import read_states
 
 
 def read_layout(name: str, folder: Path) -> Dataset:

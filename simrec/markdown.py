@@ -1,0 +1,89 @@
+"""A comparison as Markdown tables, for a README or a page of findings."""
+
+from collections.abc import Iterable, Sequence
+
+from simrec.compare import Comparison
+from simrec.contrasts import LEVEL, REWARDS, outcomes, overall
+from simrec.findings import COLUMNS, bounds_line, cautions, pair_rows, verdict
+from simrec.statistics import Interval
+
+
+def markdown(comparisons: Sequence[Comparison]) -> str:
+    """Return every table of `simrec compare` with its cautions, one section a study.
+
+    Args:
+        comparisons: One for each study; several are also judged over all of them.
+    """
+    parts = [_study(comparison) for comparison in comparisons]
+    if judged := outcomes(comparisons):
+        rows = [
+            (
+                outcome.world,
+                outcome.contrast.name,
+                _cell(outcome.difference, 3, signed=True),
+                f"{outcome.improves:.2f}",
+                f"{outcome.p_holm:.4f}",
+                outcome.verdict,
+            )
+            for outcome in judged
+        ]
+        titles = ("study", "contrast", "difference", "a beats b", "p (Holm)", "verdict")
+        note = f"Adjusted by Holm's rule for these {len(rows)}; the level is {LEVEL}."
+        parts.append(_section("Contrasts declared beforehand", _table(titles, rows), note))
+    if len(comparisons) > 1:
+        rows = [
+            (f"`{row.strategy}`", *(_cell(row.values[m], 3) for m in REWARDS))
+            for row in overall(comparisons)
+        ]
+        table = _table(("strategy", *REWARDS), rows)
+        parts.append(_section(f"Over {len(comparisons)} worlds: interquartile mean", table))
+    return "\n".join(parts)
+
+
+def _study(comparison: Comparison) -> str:
+    n = len(comparison.seeds)
+    tables = [
+        _table(
+            ("strategy", *(c.title for c in COLUMNS)),
+            [
+                (f"`{name}`", *(_cell(s.values[c.measure], c.digits) for c in COLUMNS))
+                for name, s in comparison.strategies.items()
+            ],
+        )
+    ]
+    if pairs := pair_rows(comparison):
+        tables.append(
+            _table(
+                ("difference", *(c.title for c in COLUMNS)),
+                [
+                    (
+                        f"`{standing.strategy}` - `{base}`",
+                        *(
+                            _difference(standing.against[base][c.measure], c.digits)
+                            for c in COLUMNS
+                        ),
+                    )
+                    for standing, base in pairs
+                ],
+            )
+        )
+    title = f"{comparison.study}, {n} seed{'s' if n > 1 else ''}"
+    return _section(title, *tables, bounds_line(comparison), *cautions(comparison))
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join((f"## {title}", *parts)) + "\n"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(found: Interval, digits: int, *, signed: bool = False) -> str:
+    return " ".join(part for part in found.texts(digits, signed=signed) if part)
+
+
+def _difference(found: Interval, digits: int) -> str:
+    doubt = verdict(found)
+    return _cell(found, digits, signed=True) + (f" {doubt}" if doubt else "")

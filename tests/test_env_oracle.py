@@ -1,0 +1,127 @@
+"""Plans where more than boredom changes tastes, against paper and against every list there is."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from simrec.envs.bounds import NO_MOODS, oracle_note
+from simrec.envs.creators import Creators
+from simrec.envs.moods import Moods, moods_of
+from simrec.envs.plan import beam_plans
+from simrec.envs.retention import Retention
+from simrec.envs.rules import Rules
+from simrec.envs.schedule import Schedule, Shift
+from simrec.envs.world import World
+from tests.env_worlds import constant_world, random_world
+
+
+def still(**changes) -> Moods:
+    """Two items without taste vectors, and no mood but those named."""
+    nothing = {
+        "satiation": 0.0,
+        "recovery": 0.5,
+        "novelty": 0.0,
+        "drift": 0.0,
+        "tilt": np.zeros((2, 2), np.float32),
+        "tastes": np.zeros((1, 0), np.float32),
+        "items": np.zeros((3, 0), np.float32),
+        "scale": 1.0,
+    }
+    return Moods(**(nothing | changes))
+
+
+def test_a_plan_waits_for_a_shift():
+    # A: logit 0.2 now and 3.2 tomorrow, B: 0. A first: 0.550 + 0.5; B first: 0.5 + 0.961
+    logits = np.array([[0.2, 0.0]])
+    topics = np.eye(2, dtype=np.float32)
+    plain = {"length": 2, "boredom": 0.0, "window": 1}
+    assert beam_plans(logits, topics, **plain).tolist() == [[0, 1]]
+    later = still(tilt=np.array([[0, 0], [3, 0]], np.float32), items=np.zeros((2, 0), np.float32))
+    assert beam_plans(logits, topics, **plain, moods=later).tolist() == [[1, 0]]
+
+
+def test_a_plan_spaces_out_what_sates():
+    # items 0 and 1 of one topic (logit 2), item 2 of another (logit 0); satiation 4, recovery 0.5.
+    # 0 then 1: 0.881 + sigmoid(2 - 4 * 0.881) = 0.881 + 0.179; 0 then 2: 0.881 + 0.5
+    logits, topics = np.array([[2.0, 1.9, 0.0]]), np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    plain = {"length": 2, "boredom": 0.0, "window": 1}
+    assert sorted(beam_plans(logits, topics, **plain)[0].tolist()) == [0, 1]
+    planned = beam_plans(logits, topics, **plain, moods=still(satiation=4.0))
+    assert planned.tolist() in ([[0, 2]], [[2, 0]])
+
+
+def moody(seed: int = 0) -> World:
+    """Six items, and every mood there is."""
+    rules = Rules(4, 4, 0.5, 2, drift=0.4, satiation=1.2, recovery=0.7, novelty=0.6)
+    world = random_world(seed, n_users=6, n_items=6, rules=rules)
+    return world.changed(Schedule((Shift(3, 1.0, (0, 2)), Shift(5, -1.0, (1, 3)))))
+
+
+def expected_clicks(world: World, user: int, date: int, items: tuple[int, ...]) -> float:
+    """The clicks of one list, place by place as the rules say, a chance p counting as p clicks."""
+    rules, users = world.rules, world.users
+    taste = users.user_vectors[user].astype(float)
+    reach = np.linalg.norm(taste)
+    sated, shown, total = np.zeros(6), [], 0.0
+    for t, item in enumerate(items):
+        theme, vector = world.topics[item].astype(float), users.item_vectors[item].astype(float)
+        z = users.intercept + users.user_effect[user] + users.item_effect[item]
+        z += users.scale * taste @ vector + world.schedule.tilt(date + t, 6) @ theme
+        if shown:
+            z -= rules.boredom * np.mean(shown[-rules.window :], axis=0) @ theme
+        z -= rules.satiation * sated @ theme
+        z += rules.novelty * (1.0 - (np.mean(shown, axis=0) @ theme if shown else 0.0))
+        p = float(expit(z))
+        sated = rules.recovery * sated + p * theme
+        aim = reach * vector / np.linalg.norm(vector)
+        taste = taste + p * rules.drift * (aim - taste)
+        shown.append(theme)
+        total += p
+    return total
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_wide_beam_finds_the_best_list_of_all(seed):
+    world, users = moody(seed), np.arange(6)
+    affinity = world.users.affinity_of_all(world.users.begin(users))
+    plans = beam_plans(
+        np.log(affinity / (1.0 - affinity)),
+        world.topics,
+        length=4,
+        boredom=0.5,
+        window=2,
+        moods=moods_of(world, users, 2, 1),
+        beams=10_000,
+    )
+    for user in users:
+        worth = {
+            items: expected_clicks(world, user, 2, items) for items in permutations(range(6), 4)
+        }
+        assert worth[tuple(plans[user].tolist())] == pytest.approx(max(worth.values()), abs=1e-5)
+
+
+def test_worlds_without_moods_are_planned_as_before():
+    assert moods_of(random_world(), np.arange(3), 0, 1) is None
+    assert moods_of(constant_world(0.5, rules=Rules()), np.arange(3), 0, 1) is None
+
+
+def test_the_note_says_what_the_oracle_follows_and_what_it_leaves_out():
+    world = random_world()
+    assert oracle_note(world) == NO_MOODS
+    assert oracle_note(moody()) == (
+        "The oracle is approximate: the better of greedy by the true probability and a beam search "
+        "that, once at the start, follows the expected course of drift, satiation, novelty, shifts "
+        "and ignores leaving."
+    )
+    creators = Creators(np.arange(60), np.ones(60, bool))
+    other = world.changed(
+        retention=Retention(), creators=creators, choice="cascade", reward="likes"
+    )
+    assert oracle_note(other, 3).endswith(
+        "that ignores leaving, and that the places of a slate compete ('cascade'), and that the "
+        "reward is 'likes' (it counts clicks), and items that appear or expire in the session, and "
+        "what comes after the session."
+    )
+    assert "how ConstantUsers change" in oracle_note(constant_world(0.5, rules=Rules()))

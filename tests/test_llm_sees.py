@@ -1,0 +1,123 @@
+"""Pictures in prompts: covers reach a model that sees, and one that does not is one sentence."""
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+
+from simrec.catalogue import Catalogue
+from simrec.errors import SimrecError
+from simrec.llm.backends import language_model
+from simrec.llm.backends.causal import load_causal
+from simrec.llm.backends.seeing import seen_inputs
+from simrec.llm.backends.transformers_lm import TransformersLM
+from simrec.llm.protocol import LLMPrompt
+from simrec.testing import check_language_model
+from tests.asking import TITLES, question, teacher
+from tests.llm_server import completion, serve
+from tests.tiny_lm import save_tiny
+from tests.tiny_vlm import save_tiny_vlm
+
+CHOICES = ("yes", "no", "1", "10")
+
+
+def picture(colour: str, width: int = 20) -> bytes:
+    """Return a PNG file of one colour."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (width, 30), colour).save(file, format="PNG")
+    return file.getvalue()
+
+
+RED, BLUE = picture("red"), picture("blue", 40)
+
+
+@pytest.fixture(scope="module")
+def sees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_vlm(tmp_path_factory.mktemp("model") / "sees")
+
+
+def test_it_keeps_the_protocol(sees: Path):
+    check_language_model(language_model(f"transformers:{sees}"))
+
+
+def test_scores_equal_those_worked_out_token_by_token_and_pictures_count(sees: Path):
+    import torch
+
+    causal = load_causal(sees, "cpu", "f32")
+    prompts = [LLMPrompt("yes or no?", images) for images in ((RED, BLUE), (BLUE, RED), ())]
+    replies = TransformersLM(sees).complete(prompts, max_tokens=4, choices=CHOICES)
+    first = seen_inputs(causal, prompts[0])
+    assert first["pixel_values"].shape == (2, 3, 16, 16)
+    row = first["input_ids"]
+    assert (row == causal.model.config.image_token_id).sum() == 8  # four tokens a picture
+    for choice in CHOICES:
+        tokens, total = row, 0.0
+        for token in [*causal.option(choice), causal.tokenizer.eos_token_id]:
+            with torch.inference_mode():
+                out = causal.model(
+                    input_ids=tokens,
+                    attention_mask=torch.ones_like(tokens),
+                    pixel_values=first["pixel_values"],
+                )
+            logits = out.logits[0, -1].double()
+            total += float(logits[token] - logits.logsumexp(0))
+            tokens = torch.cat([tokens, torch.tensor([[token]])], dim=1)
+        assert replies[0].logprobs is not None
+        assert replies[0].logprobs[choice] == pytest.approx(total, abs=2e-4)
+    assert replies[0].prompt_tokens == row.shape[1]
+    assert len({tuple((r.logprobs or {}).values()) for r in replies}) == 3
+
+
+def test_free_text_is_written_after_a_picture_and_a_broken_one_is_marked(sees: Path):
+    model = TransformersLM(sees)
+    prompts = [LLMPrompt("Which?", (RED,)), LLMPrompt("Which?", (b"\x89PNG\r\n\x1a\nrust",))]
+    good, bad = model.complete(prompts, max_tokens=6)
+    assert good.valid and good.completion_tokens >= 1
+    assert (bad.valid, bad.finish) == (False, "error")
+    assert bad.reason.startswith("a picture of it cannot be read (")
+
+
+def with_covers() -> Catalogue:
+    n = len(TITLES)
+    covers = (RED, BLUE, None, RED, None, BLUE)
+    return Catalogue("films", tuple(map(str, range(n))), TITLES, ("",) * n, covers)
+
+
+def test_covers_reach_a_model_in_this_process(sees: Path, tmp_path: Path):
+    model = language_model(f"transformers:{sees}")
+    scores = []
+    for pictures in (True, False):
+        asked = teacher(model, tmp_path / f"{pictures}.sqlite", form="yesno", pictures=pictures)
+        asked.catalogue = with_covers()
+        (answer,) = asked.prefer([question([1, 2, 3])])
+        assert answer.status == "ok"
+        scores.append(answer.score.tolist())
+    assert [a == b for a, b in zip(*scores, strict=True)] == [False, True, False]  # 2 has no cover
+
+
+def test_a_model_that_does_not_see_is_one_sentence(tmp_path: Path):
+    folder = save_tiny(tmp_path / "blind")
+    with pytest.raises(SimrecError) as error:
+        TransformersLM(folder).complete([LLMPrompt("x", (RED,))], max_tokens=2)
+    assert str(error.value) == (
+        f"the language model in '{folder}' takes text only, but a prompt has pictures; set "
+        "teacher.pictures to false, or name a model that sees"
+    )
+
+
+def test_covers_reach_a_server_as_data_urls_in_the_order_shown(tmp_path: Path):
+    with serve(lambda body: completion('{"liked": [1]}', "")) as server:
+        asked = teacher(
+            language_model(f"openai:tiny@{server.url}"), tmp_path / "a.sqlite", pictures=True
+        )
+        asked.catalogue = with_covers()
+        (answer,) = asked.prefer([question([1, 2, 3])])
+        (body,) = server.bodies
+    assert answer.liked.tolist() == [True, False, False]
+    text, *pictures = body["messages"][0]["content"]
+    assert "The pictures, in order, are the covers of candidates 1, 3." in text["text"]
+    found = [base64.b64decode(p["image_url"]["url"].partition(",")[2]) for p in pictures]
+    assert found == [BLUE, RED]
