@@ -15,17 +15,9 @@ import numpy as np
 from numba import carray
 
 from simrec.envs.blocks import at as pointer
+from simrec.envs.kernel_after import display, look_on, remember, settle
 from simrec.envs.kernel_begin import begin_row, who_arrives
-from simrec.envs.kernel_chunk import (
-    display,
-    fetch_ahead,
-    heed,
-    look_on,
-    remember,
-    respond,
-    score,
-    settle,
-)
+from simrec.envs.kernel_chunk import fetch_ahead, heed, respond, score
 from simrec.envs.kernel_parts import session_key, show
 
 # isort: off

@@ -39,7 +39,10 @@ MINUTES, LIKES, BEST = 1, 2, 3  # columns of a step's signals, after CLICKS
 ) = range(26)  # fmt: skip
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and infinity still count
-_SOURCES = ("blocks", "kernel", "kernel_begin", "kernel_chunk", "kernel_layout", "kernel_parts")
+_SOURCES = (  # a change to any of them makes the kept machine code stale
+    "blocks", "kernel", "kernel_after", "kernel_begin", "kernel_chunk", "kernel_layout",
+    "kernel_parts",
+)  # fmt: skip
 
 
 def _stamp() -> int:

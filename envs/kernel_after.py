@@ -1,0 +1,187 @@
+"""The pieces of the compiled step that follow an answer: record, mood, the session's end, outputs.
+
+Each is a loop of its own over one chunk of users, as in `simrec.envs.kernel_chunk`.
+"""
+
+# numba reads the types off the arguments, so the functions below carry no annotations
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import math
+
+import numpy as np
+from numba import carray
+
+from simrec.envs.blocks import BLOCK, add, pile, put
+from simrec.envs.blocks import at as pointer
+from simrec.envs.kernel_parts import show, watch_ratio
+from simrec.envs.signals import LIKE_FROM
+
+# isort: off
+# fmt: off
+from simrec.envs.kernel_layout import (
+    ALIKE, BATCH, BEFORE, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK,
+    CLICKED, CLICKS, COUNTS, EFFORT, ENDED, EPISODE, HAS_RING, HAS_SATED, HAS_SEEN, HAS_WATCH,
+    HISTORY, HORIZON, LATELY, LEAVES, LENGTH, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_FEEDBACK,
+    OUT_HISTORY, OUT_LEFT, OUT_REWARD, OUT_STEP, OUT_WATCH, OUT_WHO, PATIENCE, PAYS, REACH, REWARD,
+    RING, SATED, SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, TOPICS, USER,
+    VECTOR, WIDE, WIDTH, WINDOW, WITHIN, part,
+)
+# fmt: on
+# isort: on
+
+
+@part
+def _drift(vector, reach, table, slate, clicked, clicks, rate, target, width):
+    """Move one taste vector towards the mean direction of what was clicked.
+
+    The reach has the sign of the scale, which the vectors of the table are multiplied with.
+    """
+    for d in range(width):
+        target[d] = 0.0
+    for j in range(len(slate)):
+        if clicked[j] > 0:
+            row = table[slate[j]]
+            square = np.float32(0.0)
+            for d in range(width):
+                square += row[d] * row[d]
+            unit = np.float32(1.0) / max(np.float32(math.sqrt(square)), np.float32(1e-12))
+            for d in range(width):
+                target[d] += row[d] * unit
+    keep = np.float32(1.0 - rate)
+    move = np.float32(rate * reach / clicks)
+    for d in range(width):
+        vector[d] = keep * vector[d] + move * target[d]
+
+
+@part
+def look_on(chunk, n, at, ints, k):
+    """Fill the signals beside the clicks: minutes, likes and the best watch ratio of the step."""
+    has_watch = ints[HAS_WATCH]
+    z = carray(pointer(at[SCRATCH]), (CHUNK, k), np.float64)
+    clicked = carray(pointer(at[CLICKED]), (CHUNK, k), np.float32)
+    within = carray(pointer(at[WITHIN]), (CHUNK, k), np.float64)
+    signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+    watch = carray(pointer(at[OUT_WATCH]), (ints[BATCH], k), np.float32)
+    for c in range(n):
+        minutes, likes, best = 0.0, 0.0, 0.0
+        for j in range(k):
+            ratio = watch_ratio(z[c, j], within[c, j]) if clicked[c, j] > 0 else 0.0
+            minutes += ratio
+            likes += 1.0 if ratio >= LIKE_FROM else 0.0
+            best = max(best, ratio)
+            if has_watch:
+                watch[chunk + c, j] = ratio
+        signals[c, MINUTES], signals[c, LIKES], signals[c, BEST] = minutes, likes, best
+
+
+@part
+def remember(chunk, n, at, ints, floats, oldest, slates):
+    """Change what the users think of: the topics shown lately, their moods and their tastes."""
+    batch, k = slates.shape
+    n_items, width, wide, topics, window = (
+        ints[N_ITEMS], ints[WIDTH], ints[WIDE], ints[TOPICS], ints[WINDOW]
+    )  # fmt: skip
+    has_sated, has_seen, has_ring = ints[HAS_SATED], ints[HAS_SEEN], ints[HAS_RING]
+    drift, recovery = floats[9], floats[11]
+    row_bytes, topic_bytes, blocks = (wide + topics) * 4, topics * 4, topics // BLOCK
+    themes_at, slates_at = at[TABLE] + wide * 4, slates.ctypes.data
+    lately_at, ring_at = at[LATELY], at[RING]
+    if has_ring:
+        for j in range(k):
+            place = oldest + j if oldest + j < window else oldest + j - window
+            for b in range(chunk, chunk + n):
+                themes = themes_at + slates[b, j] * row_bytes
+                slot = ring_at + (place * batch + b) * topic_bytes
+                add(lately_at + b * topic_bytes, slot, np.float32(-1.0), blocks)
+                put(slot, themes, np.float32(1.0), blocks)
+                add(lately_at + b * topic_bytes, themes, np.float32(1.0), blocks)
+    else:  # the slate fills the window
+        for b in range(chunk, chunk + n):
+            last = slates_at + (b * k + k - window) * 8
+            pile(lately_at + b * topic_bytes, themes_at, row_bytes, last, window, blocks)
+    if has_sated or has_seen or drift > 0.0:
+        clicked = carray(pointer(at[CLICKED]), (CHUNK, k), np.float32)
+        signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+        vector = carray(pointer(at[VECTOR]), (batch, wide + topics), np.float32)
+        reach = carray(pointer(at[REACH]), (batch,), np.float32)
+        table = carray(pointer(at[TABLE]), (n_items, wide + topics), np.float32)
+        target = carray(pointer(at[TARGET]), (wide,), np.float32)
+        for c in range(n):
+            b = chunk + c
+            tired, seen = at[SATED] + b * topic_bytes, at[SEEN] + b * topic_bytes
+            if has_sated:
+                put(tired, tired, np.float32(recovery), blocks)
+            for j in range(k):
+                themes = themes_at + slates[b, j] * row_bytes
+                if has_sated and clicked[c, j] > 0:
+                    add(tired, themes, clicked[c, j], blocks)
+                if has_seen:
+                    add(seen, themes, np.float32(1.0), blocks)
+            clicks = signals[c, CLICKS]
+            if drift > 0.0 and clicks > 0.0:
+                _drift(
+                    vector[b], floats[0] * reach[b], table, slates[b], clicked[c], clicks, drift,
+                    target, width,
+                )  # fmt: skip
+
+
+@part
+def settle(chunk, n, at, ints, floats, n_ended):
+    """Pay the rewards and see who goes; return how many sessions are listed in ENDED then."""
+    batch, k = ints[BATCH], ints[SHOWN]
+    horizon, patience, pays, leaves = ints[HORIZON], ints[PATIENCE], ints[PAYS], ints[LEAVES]
+    minutes, tolerance, budget, refund = floats[5], floats[6], floats[7], floats[8]
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
+    alike = carray(pointer(at[ALIKE]), (CHUNK,), np.float64)
+    signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+    step_out = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
+    reward = carray(pointer(at[OUT_REWARD]), (batch,), np.float64)
+    left_out = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
+    cut_out = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
+    ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
+    for c in range(n):
+        b = chunk + c
+        clicks = signals[c, CLICKS]
+        good = alike[c] < tolerance * k if leaves == BY_BOREDOM else clicks > 0.0
+        streak = (counts[b, STREAK] + 1) * (1 - np.int64(good))
+        left = streak >= patience
+        if leaves == BY_BUDGET:
+            sums[b, EFFORT] += 1.0 - refund * signals[c, BEST]
+            left = sums[b, EFFORT] >= budget
+        if pays == BY_CLICKS:
+            earned = clicks
+        elif pays == BY_MINUTES:
+            earned = minutes * signals[c, MINUTES]
+        elif pays == BY_LIKES:
+            earned = signals[c, LIKES]
+        else:
+            earned = 0.0 if left else 1.0
+        step = counts[b, STEP] + 1
+        cut = (not left) & (step >= horizon)
+        counts[b, STREAK], counts[b, STEP], step_out[b] = streak, step, step
+        sums[b, CLICKS] += clicks
+        sums[b, REWARD] += earned
+        reward[b], left_out[b], cut_out[b] = earned, left, cut
+        ended[1 + n_ended] = b  # written over, unless it counts
+        n_ended += np.int64(left | cut)
+    return n_ended
+
+
+@part
+def display(chunk, n, at, ints, again, fresh):
+    """Show the records of sessions that go on; without `again` of those that ended as well."""
+    batch, k, length = ints[BATCH], ints[SHOWN], ints[LENGTH]
+    start, newest = ints[BEFORE] + ints[HISTORY] - length, length - 2 * k
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    left = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
+    cut = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
+    who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
+    for b in range(chunk, chunk + n):
+        step = counts[b, STEP]
+        if (step > 1) & (not fresh):  # if it ended, this will be written over
+            show(b, start + step * k, newest, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        elif not (again and (left[b] or cut[b])):  # two steps ago there was another session
+            show(b, start + step * k, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+            who[b, 0] = counts[b, USER]
+            who[b, 1] = counts[b, EPISODE]
