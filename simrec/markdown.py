@@ -15,6 +15,7 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
         comparisons: One for each study; several are also judged over all of them.
     """
     parts = [_study(comparison) for comparison in comparisons]
+    rows: list[tuple[str, ...]]
     if judged := outcomes(comparisons):
         rows = [
             (
