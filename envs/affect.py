@@ -113,7 +113,7 @@ class AffectSignal(
         """Begin a session; nothing was felt yet, so the label is -1."""
         observation, info = self.env.reset(seed=seed, options=options)
         place = -1 if seed is None else seed
-        self._luck = generator(self._seed, "affect", place, int(info["episode"]))
+        self._luck = generator(self._seed, "affect", place, int(info["session"]))
         self._streak = 0
         return {**observation, "affect": np.array(-1)}, info
 
