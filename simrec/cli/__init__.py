@@ -9,6 +9,7 @@ import typer
 
 from simrec.cli.app import app_command
 from simrec.cli.bench import bench_app
+from simrec.cli.compare import compare_command
 from simrec.cli.data import data_app
 from simrec.cli.env import bounds, env_app, fit, realism
 from simrec.cli.items import items_app
@@ -32,6 +33,7 @@ app.command()(fit)
 app.command()(realism)
 app.command()(bounds)
 app.command("app")(app_command)
+app.command("compare")(compare_command)
 app.command("plot")(plot_command)
 app.add_typer(items_app, name="items")
 app.add_typer(prefer_app, name="prefer")
@@ -77,22 +79,7 @@ def run(
     workers: Workers = None,
 ) -> None:
     """Do a whole study: data, items, users, teacher, pretraining, online strategies, table."""
-    from simrec.cli.compare import compare_command
-
     compare_command(_study(study, overrides, root, workers), None)
-
-
-@app.command()
-def compare(
-    paths: Annotated[list[Path], typer.Argument(help="Study or run folders.")],
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write the numbers here; - is standard output.")
-    ] = None,
-) -> None:
-    """Say which strategy served users best, early and late, with intervals over seeds."""
-    from simrec.cli.compare import compare_command
-
-    compare_command(paths, json_path)
 
 
 @app.command()
@@ -111,7 +98,6 @@ def demo(root: Root = Path("runs"), workers: Workers = None) -> None:
     """Do the main job on the generated toy world, with a text-similarity stand-in as teacher."""
     from importlib.resources import as_file, files
 
-    from simrec.cli.compare import compare_command
     from simrec.report import write_report
 
     with as_file(files("simrec.configs") / "demo.yaml") as path:

@@ -33,6 +33,12 @@ def compare_command(
     from simrec.files import atomic_file, write_json
 
     comparisons = compare_studies(paths)
+    if markdown_path is not None:
+        from simrec.markdown import markdown
+
+        with atomic_file(markdown_path) as temporary:
+            temporary.write_text(markdown(comparisons), encoding="utf-8")
+        typer.echo(f"Wrote {markdown_path}.", err=True)
     if str(json_path) == "-":
         typer.echo(json.dumps(_content(comparisons), indent=2))
         return
@@ -47,12 +53,6 @@ def compare_command(
     if json_path is not None:
         write_json(json_path, _content(comparisons))
         console.print(f"Wrote {json_path}.", markup=False, highlight=False)
-    if markdown_path is not None:
-        from simrec.markdown import markdown
-
-        with atomic_file(markdown_path) as temporary:
-            temporary.write_text(markdown(comparisons), encoding="utf-8")
-        console.print(f"Wrote {markdown_path}.", markup=False, highlight=False)
 
 
 def _content(comparisons: "Sequence[Comparison]") -> dict[str, Any]:
