@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simrec.catalogue import Catalogue
 from simrec.datasets.columns import friend_pairs
 from simrec.datasets.dataset import Dataset
+from simrec.envs.diffusion_users import DiffusionUsers, fit_diffusion_users
 from simrec.envs.fitting import Fitted
 from simrec.envs.friends import under_influence
 from simrec.envs.llm_user import TOP, LLMUser
@@ -56,10 +57,12 @@ def fit_world(
         SimrecError: The users cannot be fitted or asked, or the behaviour does not suit them.
     """
     dataset, split = source.dataset, source.split
+    users: Any
     if spec.users == "llm":
         split = _few(split, spec)
-        fitted_users, report = _told(spec, replace(source, split=split), table, say)
-        users: Any = fitted_users
+        users, report = _told(spec, replace(source, split=split), table, say)
+    elif spec.users == "diffusion":
+        users, report = _denoised(spec, source, table)
     else:
         fitted = _fitted(spec, source, table)
         users, report = _with_friends(spec, fitted, dataset), fitted.report
@@ -172,11 +175,33 @@ def _told(
     unseen = ~users.known[log.user] & (split.part == Part.REALISM)
     known = replace(split, part=np.where(unseen, Part.AGENT, split.part).astype(np.int8))
     people = fit_users(log, known, table.fused, like_at=spec.like_at, seed=spec.seed)
+    return users, _beside(people, users)
+
+
+def _denoised(
+    spec: WorldSpec, source: Source, table: ItemTable
+) -> tuple[DiffusionUsers, FitReport]:
+    """Train the diffusion model on the truth part, and judge it beside the usual predictors."""
+    log, split = source.dataset.log, source.split
+    truth, judging = (np.flatnonzero(split.part == part) for part in (Part.TRUTH, Part.REALISM))
+    users, _ = fit_diffusion_users(
+        log, truth, judging, table.fused, like_at=spec.like_at, seed=spec.seed
+    )
+    people = fit_users(log, split, table.fused, like_at=spec.like_at, seed=spec.seed)
+    return users, _beside(people, users)
+
+
+def _beside(people: Fitted, users: ToldUsers | DiffusionUsers) -> FitReport:
+    """Return the report of fitted users with the score of others in the model's place."""
     judging = people.judging
-    chance = users.affinity(users.begin(judging.user), judging.item[:, None])[:, 0]
+    chance = np.empty(len(judging))
+    for first in range(0, len(judging), 512):  # a state may be as wide as the catalogue
+        rows = slice(first, first + 512)
+        state = users.begin(judging.user[rows])
+        chance[rows] = users.affinity(state, judging.item[rows, None])[:, 0]
     score = Score(
         rmse=float("nan"),
         auc=area_under_curve(chance, judging.clicked),
         calibration_error=calibration_error(chance, judging.clicked),
     )
-    return users, replace(people.report, model=score)
+    return replace(people.report, model=score)

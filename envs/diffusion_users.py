@@ -7,7 +7,6 @@ content vector of the clicked items. Its target is x (1 - g) + (1 - x) g; in use
 on the row as it is. Input and output are as wide as the catalogue: for some ten thousand items.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,8 +24,6 @@ from simrec.files import fingerprint
 from simrec.interactions import InteractionLog
 from simrec.randomness import generator
 
-Weights = Mapping[str, NDArray[np.float32]]
-
 
 @dataclass(frozen=True)
 class DiffusionUsers:
@@ -36,17 +33,28 @@ class DiffusionUsers:
     held-out events.
     """
 
-    start: sp.csr_matrix  # (U, I) 1 clicked before the session
+    ends: NDArray[np.int64]  # (U + 1,) where each user's part of `clicked` begins, and its end
+    clicked: NDArray[np.int64]  # (n,) items clicked before the session, user by user
     basis: NDArray[np.float32]  # (I, F) from a click row to the user's SVD factor
     content: NDArray[np.float32]  # (I, C) item vectors
-    net: Weights  # row (I, W), condition (F + C, W), hidden (W,), out (W, I), bias (I,)
+    row: NDArray[np.float32]  # (I, W) the net's weights, as the next four
+    condition: NDArray[np.float32]  # (F + C, W)
+    hidden: NDArray[np.float32]  # (W,)
+    out: NDArray[np.float32]  # (W, I)
+    bias: NDArray[np.float32]  # (I,)
     shift: float = 0.0
     slope: float = 1.0
+
+    @cached_property
+    def start(self) -> sp.csr_matrix:
+        """The click rows (U, I) before a session, 1 where clicked."""
+        ones = np.ones(len(self.clicked), dtype=np.float32)
+        return sp.csr_matrix((ones, self.clicked, self.ends), (self.n_users, self.n_items))
 
     @property
     def n_users(self) -> int:
         """The number of users U."""
-        return int(self.start.shape[0])
+        return len(self.ends) - 1
 
     @property
     def n_items(self) -> int:
@@ -56,9 +64,9 @@ class DiffusionUsers:
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits over every number of the model."""
-        arrays = [self.net[name] for name in sorted(self.net)]
-        row = (self.start.indptr, self.start.indices)
-        return fingerprint([self.shift, self.slope], *row, self.basis, self.content, *arrays)
+        net = (self.bias, self.condition, self.hidden, self.out, self.row)
+        own = (self.ends, self.clicked, self.basis, self.content)
+        return fingerprint([self.shift, self.slope], *own, *net)
 
     def begin(self, users: NDArray[np.int64]) -> UserState:
         """Return the state of user rows (B,): their click rows (B, I)."""
@@ -67,8 +75,8 @@ class DiffusionUsers:
     def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the net's logits (B, I) of click rows (B, I), at t = 0."""
         given = np.hstack([rows @ self.basis, condition_content(rows, self.content)])
-        hidden = rows @ self.net["row"] + given @ self.net["condition"] + self.net["hidden"]
-        return np.asarray(np.tanh(hidden) @ self.net["out"] + self.net["bias"], dtype=np.float64)
+        hidden = rows @ self.row + given @ self.condition + self.hidden
+        return np.asarray(np.tanh(hidden) @ self.out + self.bias, dtype=np.float64)
 
     def affinity_of_all(self, state: UserState) -> NDArray[np.float64]:
         """Return P(like) for the whole catalogue as (B, I)."""
@@ -140,12 +148,22 @@ def fit_diffusion_users(
     right = right * np.sign(right[np.arange(size), np.abs(right).argmax(axis=1)])[:, None]
     basis = np.ascontiguousarray(right.T, dtype=np.float32)
     net = train_net(rows, basis, content, seed=seed, width=width, epochs=epochs, smooth=smoothing)
-    users = DiffusionUsers(rows, basis, content, net)
+    users = DiffusionUsers(
+        *_listed(rows),
+        basis,
+        content,
+        row=net["row"],
+        condition=net["condition"],
+        hidden=net["hidden"],
+        out=net["out"],
+        bias=net["bias"],
+    )
     met = offers_of(log, held, truth_rows, like_at, seed, "held")
     weights = logistic_weights(_columns(users, met.user, met.item), met.clicked)
     judging = offers_of(log, realism_rows, np.arange(len(log)), like_at, seed, "judging")
-    start = _clicks(log, truth_rows, like_at)
-    users = replace(users, start=start, shift=float(weights[0]), slope=float(weights[1]))
+    ends, clicked = _listed(_clicks(log, truth_rows, like_at))
+    shift, slope = float(weights[0]), float(weights[1])
+    users = replace(users, ends=ends, clicked=clicked, shift=shift, slope=slope)
     chance = expit(_columns(users, judging.user, judging.item) @ weights)
     return users, area_under_curve(chance, judging.clicked)
 
@@ -158,6 +176,10 @@ def _clicks(log: InteractionLog, rows: NDArray[np.int64], like_at: float) -> sp.
     matrix.sum_duplicates()
     matrix.data[:] = 1.0
     return matrix
+
+
+def _listed(rows: sp.csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return rows.indptr.astype(np.int64), rows.indices.astype(np.int64)
 
 
 def _columns(

@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from simrec.envs.diffusion_users import DiffusionUsers
 from simrec.envs.modality_users import ModalityUsers
 from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1  # of the saved folder; raise it when an older folder could be misread
 ARRAYS = ("topics", "start_items", "start_feedback", "arrivals")
-KINDS: dict[str, Any] = {kind.__name__: kind for kind in (FactorUsers, ModalityUsers, ToldUsers)}
+KINDS: dict[str, Any] = {
+    kind.__name__: kind for kind in (FactorUsers, ModalityUsers, ToldUsers, DiffusionUsers)
+}
 
 
 def save_world(world: "World", folder: Path) -> None:

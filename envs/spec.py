@@ -10,7 +10,7 @@ from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules
 from simrec.errors import SimrecError, nearest
 
-KINDS = ("factor", "modality", "llm")  # of users
+KINDS = ("factor", "modality", "llm", "diffusion")  # of users
 BAYES = "bayes"  # chances estimated from ratings, see `simrec.envs.load.source_of`
 CHOSEN = "chosen"  # a shrinkage found by cross-validation inside the training part
 
@@ -92,6 +92,8 @@ class WorldSpec:
             self._check_unread(("user_options", "people"))
         if self.users == "modality":
             self._check_unread(("rank",))
+        if self.users == "diffusion":
+            self._check_unread(("rank", "shrinkage", *SCALES, "friends", "drift", "debias"))
         _ = self.rules
 
     def _check_unread(self, names: tuple[str, ...]) -> None:

@@ -64,7 +64,7 @@ class WorldConfig(Section):
     allow_static: bool = False
     bounds_sessions: Count = 2048
     # Who the users are, beyond that.
-    users: Literal["factor", "modality", "llm"] = "factor"
+    users: Literal["factor", "modality", "llm", "diffusion"] = "factor"
     shrinkage: Annotated[float | str | None, AfterValidator(_a_penalty)] = None
     debias: bool | Literal["bayes"] = False
     friends: Unit = 0.0

@@ -1,5 +1,6 @@
 """`simrec items` and the study's items.adapter: encode, fit, report and export on the toy world."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ from typer.testing import CliRunner
 from simrec.cli import app
 from simrec.config import ItemsConfig, load_config
 from simrec.datasets.feature_files import read_states
+from simrec.datasets.library import open_dataset
 from simrec.datasets.toy import make_toy
 from simrec.errors import SimrecError
 from simrec.items.build import build_item_table
 from simrec.items.table import ItemTable
 from simrec.stages.inputs import Inputs
+from tests.data_folders import write_tidy_folder
+from tests.tiny_vlm import save_tiny_vlm
 
 STUDY = """
 study: learnt
@@ -44,8 +48,9 @@ def test_encode_then_report(data_home: Path, tmp_path: Path):
         assert "1 layers of" in said and "bytes an item" in said
     stores = [f"text={out}/text/hashed-128", f"image={out}/image/colour-edge-1"]
     told = [x for s in stores for x in ("--store", s)]
-    short = ("--seeds", "2", "--epochs", "1", "--users", "80")
-    said = _run("items", "report", "toy", *told, "--adapters", "linear,moe", *short)
+    short = ("--seeds", "2", "--epochs", "1", "--users", "80", "-o", str(tmp_path / "report"))
+    thin = ("--reduce", "4", "--questions", "30", "--batch", "32")
+    said = _run("items", "report", "toy", *told, "--adapters", "linear,moe", *short, *thin)
     lines = [line.split()[0] for line in said.splitlines() if line.split()]
     assert [x for x in lines if x in ("popularity", "linear", "moe")][-3:] == [
         "popularity",
@@ -53,6 +58,10 @@ def test_encode_then_report(data_home: Path, tmp_path: Path):
         "moe",
     ]
     assert "kept without text" in said and "MOMEF-style" in said
+    assert "every adapter above shuffled linear" in said and "30 questions" in said
+    assert "6 of 6, 0 min left" in said
+    again = _run("items", "report", "toy", *told, "--adapters", "linear,moe", *short, *thin)
+    assert "min left" not in again and "every adapter above popularity" in again
 
 
 def test_fit_learns_from_the_agents_part_and_export_keeps_the_ids(data_home: Path, tmp_path: Path):
@@ -99,7 +108,9 @@ def test_a_study_without_an_adapter_keeps_its_old_key_and_one_with_it_gets_anoth
     wider = Inputs(
         load_config(tmp_path / "study.yaml", ["items.adapter={name: iisan, width: 8}"]), tmp_path
     )
-    assert len({plain.items_key, learnt.items_key, wider.items_key}) == 3
+    assert len({i.agent_items_key for i in (plain, learnt, wider)}) == 3
+    assert len({i.items_key for i in (plain, learnt, wider)}) == 1  # users rest on the frozen one
+    assert len({i.world_key for i in (plain, learnt, wider)}) == 1
 
 
 def test_wrong_requests_are_one_sentence(data_home: Path, tmp_path: Path):
@@ -112,7 +123,16 @@ def test_wrong_requests_are_one_sentence(data_home: Path, tmp_path: Path):
     with pytest.raises(SimrecError, match="'audio' need a folder of files named by item id"):
         _run("items", "encode", "toy", "--modality", "audio", "-o", "f")
     with pytest.raises(SimrecError, match="--store got 'text'; expected MODALITY=DIR"):
-        _run("items", "report", "toy", "--store", "text")
+        _run("items", "report", "toy", "--store", "text", "-o", str(tmp_path))
+
+
+def test_captions_by_a_local_model_that_sees(tmp_path: Path):
+    data, out = write_tidy_folder(tmp_path / "data"), tmp_path / "captions"
+    pictures = sum(image is not None for image in open_dataset(None, data).catalogue.images)
+    model = f"transformers:{save_tiny_vlm(tmp_path / 'sees')}"
+    said = _run("items", "caption", str(data), "--model", model, "-o", str(out))
+    made, refused = (int(n) for n in re.findall(r"(\d+) (?:captions|replies)", said))
+    assert made + refused == pictures > 0 and len(list(out.glob("*.txt"))) == made
 
 
 @pytest.mark.timeout(1200)  # processes of their own; a laden machine takes its time
@@ -120,7 +140,7 @@ def test_a_report_with_costs_prints_tpme_and_the_raw_numbers(data_home: Path, tm
     out = tmp_path / "features"
     _run("items", "encode", "toy", "--modality", "text", "-o", str(out))
     store = ("--store", f"text={out}/text/hashed-128")
-    short = ("--seeds", "2", "--epochs", "1", "--users", "30", "--costs")
+    short = ("--seeds", "2", "--epochs", "1", "--users", "30", "--costs", "-o", str(tmp_path))
     said = _run("items", "report", "toy", *store, "--adapters", "linear,sum", *short)
     costs = [line for line in said.splitlines() if "s an epoch" in line]
     assert [line.split(":")[0] for line in costs] == ["linear", "sum"]

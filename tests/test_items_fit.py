@@ -10,14 +10,10 @@ import torch
 from simrec.datasets.dataset import Dataset
 from simrec.datasets.library import open_dataset
 from simrec.errors import SimrecError
-from simrec.items.fit import (
-    FitSettings,
-    drop_modality,
-    fit_items,
-    next_item_loss,
-    places_of,
-)
+from simrec.items.fit import fit_items, places_of
+from simrec.items.fit_settings import FitSettings
 from simrec.items.hashed_text import HashedTextEncoder
+from simrec.items.next_item import drop_modality, next_item_loss
 from simrec.items.ranking import hit_rate
 from simrec.items.retention import retention, retention_curve
 from simrec.items.sequences import leave_one_out

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
 from simrec.items.ranking import hit_rate, ndcg, ranks
-from simrec.items.sequences import last_held_out, leave_one_out, padded, time_split
+from simrec.items.sequences import (
+    asked_of_some,
+    last_held_out,
+    leave_one_out,
+    padded,
+    time_split,
+    windows,
+)
 from simrec.items.tpme import Cost, tpme
 
 
@@ -38,6 +45,24 @@ def test_leave_one_out_by_hand():
     kept = last_held_out(log, history=3)
     assert kept.train.tolist() == [[4, 3, 2, 1], [-1, -1, 0, 1]]
     assert kept.test_target.tolist() == kept.valid_target.tolist() == [0]
+
+
+def test_long_sequences_are_windows_in_which_each_item_but_the_first_comes_next_once():
+    whole, one = np.arange(6), np.array([9])
+    assert windows([whole, one], 3).tolist() == [[3, 4, 5], [1, 2, 3], [-1, 0, 1]]
+    assert windows([whole], 10).tolist() == [[-1] * 4 + [0, 1, 2, 3, 4, 5]]
+    cut = windows([np.arange(50)], 8)
+    assert sorted(cut[:, 1:][(cut[:, :-1] >= 0)].tolist()) == list(range(1, 50))
+
+
+def test_a_sample_of_questions_keeps_each_with_its_history_and_what_is_learnt():
+    user = np.repeat(np.arange(40), 5).tolist()
+    task = leave_one_out(_log(user, [10 * (n // 5) + n % 5 for n in range(200)], None), history=3)
+    some = asked_of_some(task, 7, seed=0)
+    assert len(some.test_target) == len(some.valid_target) == 7 and some.train is task.train
+    assert (some.test_history[:, -1] == some.test_target - 1).all()
+    assert (some.test_target == asked_of_some(task, 7, seed=0).test_target).all()
+    assert asked_of_some(task, 99, seed=0).test_target.tolist() == task.test_target.tolist()
 
 
 def test_time_split_teaches_with_nothing_after_the_cut():

@@ -140,9 +140,9 @@ def test_an_adapters_key_is_the_content_of_its_stores_and_not_their_place(tmp_pa
     keys = [
         inputs(
             tmp_path, f"items.adapter={{name: iisan, stores: {{text: {tmp_path / n}}}}}"
-        ).items_key
+        ).agent_items_key
         for n in ("here", "there", "other")
     ]
     assert keys[0] == keys[1] != keys[2]
     with pytest.raises(SimrecError, match="there is no feature store in"):
-        _ = inputs(tmp_path, "items.adapter={name: iisan, stores: {text: nowhere}}").items_key
+        _ = inputs(tmp_path, "items.adapter={name: iisan, stores: {text: nowhere}}").agent_items_key

@@ -1,15 +1,25 @@
 """Users by one-step diffusion: flipped clicks come back, rows grow, a fit repeats."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from simrec.config import load_config
 from simrec.envs.diffusion_net import kept_share, noised
-from simrec.envs.diffusion_users import condition_content, fit_diffusion_users
+from simrec.envs.diffusion_users import (
+    DiffusionUsers,
+    condition_content,
+    fit_diffusion_users,
+)
+from simrec.envs.spec import WorldSpec
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import Rules, World
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
+from simrec.stages.inputs import Inputs
+from simrec.stages.world import describe, prepare_world
 
 USERS, ITEMS, KINDS = 160, 60, 4
 
@@ -93,3 +103,24 @@ def test_a_fit_repeats_and_a_short_log_is_refused():
     assert found[0].fingerprint == found[1].fingerprint
     with pytest.raises(SimrecError, match="the truth part has 5 events"):
         fit_diffusion_users(log, truth[:5], judge, content, like_at=4.0, seed=0)
+
+
+STUDY = """
+study: denoised
+data: {name: toy}
+world: {users: diffusion, bounds_sessions: 64, allow_static: true}
+"""
+
+
+def test_a_study_names_them_and_its_world_is_read_back(tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY, encoding="utf-8")
+    inputs = Inputs(load_config(path), tmp_path / "runs")
+    made = prepare_world(inputs, lambda line: None)
+    assert isinstance(made.world.users, DiffusionUsers)
+    assert made.fit["model"]["auc"] > 0.55 and np.isnan(made.fit["model"]["rmse"])
+    again = World.load(inputs.stage_file("world", inputs.world_key, ""))
+    assert again.fingerprint == made.world.fingerprint
+    assert any("diffusion model" in line for line in describe(inputs, made))
+    with pytest.raises(SimrecError, match="rank is 3, which users 'diffusion' do not read"):
+        WorldSpec("toy", users="diffusion", rank=3)

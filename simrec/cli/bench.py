@@ -155,3 +155,37 @@ def items_command(
     if json_path is not None:
         write_json(json_path, values)
         typer.echo(f"wrote {json_path}")
+
+
+@bench_app.command("ids")
+def ids_command(
+    study: Annotated[Path, typer.Argument(help="Study file with items.ids.kind.")],
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Seeds 0, 1, ...")] = 5,
+    env_steps: Annotated[int, typer.Option("--env-steps", min=1024, help="Of each run.")] = 20_000,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of run folders.")] = Path("runs"),
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key.")
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
+    ] = None,
+) -> None:
+    """Compare clicks of one agent that acts in semantic ids and in item numbers, in a study."""
+    from simrec.bench_ids import bench_ids, report
+    from simrec.config import load_config
+    from simrec.files import write_json
+    from simrec.stages.inputs import Inputs
+
+    found = bench_ids(
+        Inputs(load_config(study, overrides), runs),
+        seeds=tuple(range(seeds)),
+        env_steps=env_steps,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    if str(json_path) == "-":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(report(found))
+    if json_path is not None:
+        write_json(json_path, found)
+        typer.echo(f"wrote {json_path}")

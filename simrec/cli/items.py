@@ -148,7 +148,7 @@ def ids(
 @items_app.command()
 def caption(
     data: Data,
-    model: Annotated[str, typer.Option(help="A model that sees: vllm:DIR, openai:MODEL@URL, ...")],
+    model: Annotated[str, typer.Option(help="One that sees: transformers:DIR, openai:MODEL@URL.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of ITEM.txt files.")],
 ) -> None:
     """Describe every picture in words, for `items encode --modality text --contents FOLDER`."""
@@ -173,75 +173,42 @@ def caption(
 def report(
     data: Data,
     stores: Store,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; resumed.")],
     adapters: Annotated[str, typer.Option(help="Names, with commas.")] = "linear,iisan",
-    seeds: Annotated[int, typer.Option(min=1, help="Fits of each.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of each: seeds 0, 1, ...")] = 3,
+    first_seed: Annotated[int, typer.Option(min=0, help="Begin at another seed.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="At most; less where none gets better.")] = 20,
+    steps: Annotated[int | None, typer.Option(min=1, help="Batches in an epoch.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Sequences in a batch.")] = 64,
+    learning_rate: Annotated[float, typer.Option(min=1e-6, help="Of every model.")] = 1e-3,
+    reduce: Annotated[
+        int | None, typer.Option(min=1, help="Principal axes kept of each layer.")
+    ] = None,
+    questions: Annotated[
+        int | None, typer.Option(min=2, help="Judge by so many users, drawn once.")
+    ] = None,
     users: Annotated[int | None, typer.Option(min=2, help="Only the first users.")] = None,
     costs: Annotated[bool, typer.Option("--costs", help="Also measure time and memory.")] = False,
 ) -> None:
     """Compare adapters by full ranking of the last item of every user (leave-one-out)."""
-    from simrec.items.benchmark import compare_adapters
-    from simrec.items.fit import FitSettings
-    from simrec.items.sequences import leave_one_out
+    from simrec.cli.items_report import compared, print_costs
+    from simrec.items.fit_settings import FitSettings
+    from simrec.items.reduce import reduced_states
+    from simrec.items.sequences import asked_of_some, leave_one_out
 
     dataset = _open(data)
     states, present = _states(dataset.catalogue, stores)
+    if reduce is not None:
+        states = reduced_states(states, present, reduce)
     log = dataset.log if users is None else dataset.log.select(dataset.log.user < users)
     task = leave_one_out(log, history=10)
+    if questions is not None:
+        task = asked_of_some(task, questions, seed=0)
     names = [name.strip() for name in adapters.split(",") if name.strip()]
-    rows = compare_adapters(
-        states,
-        present,
-        task,
-        names,
-        settings=FitSettings(epochs=epochs),
-        seeds=range(seeds),
-        say=lambda line: typer.echo(line, err=True),
-    )
-    _print_rows(rows, list(states))
+    settings = FitSettings(epochs=epochs, steps=steps, batch=batch, learning_rate=learning_rate)
+    compared(states, present, task, names, settings, range(first_seed, first_seed + seeds), out)
     if costs:
-        _print_costs(states, present, task, names)
-
-
-def _print_rows(rows: Any, modalities: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from simrec.items.adapters import ADAPTERS
-
-    several = len(modalities) > 1
-    without = [f"kept without {m}" for m in modalities] if several else []
-    table = Table("method", "HR@10", "NDCG@10", "cold HR@10", *without, "paper", box=None)
-    for row in rows:
-        digits = slice(1) if row.name == "popularity" else slice(None)  # it knows no seeds
-        kept = [f"{row.retained[m]:.0%}" if row.retained else "" for m in modalities if several]
-        known = ADAPTERS.get(row.name)
-        table.add_row(
-            row.name,
-            " ".join(row.hits.texts(4)[digits]),
-            " ".join(row.gain.texts(4)[digits]),
-            f"{row.cold_hits:.4f}",
-            *kept,
-            f"{known.paper}; {known.evidence}" if known else "control",
-        )
-    Console(width=None if Console().is_terminal else 200).print(table)
-
-
-def _print_costs(states: Any, present: Any, task: Any, names: list[str]) -> None:
-    from simrec.items.cost import measured_costs
-    from simrec.items.fit import FitSettings
-    from simrec.items.tpme import tpme
-
-    methods = {name: FitSettings(adapter=name, epochs=2) for name in names}
-    found = measured_costs(states, present, task, methods)
-    scores = tpme(found)
-    for name, cost in found.items():
-        typer.echo(
-            f"{name}: {cost.seconds:.2f} s an epoch, {cost.parameters:,} weights, "
-            f"{cost.bytes / 2**20:.0f} MiB more memory, TPME {scores[name]:.3f}"
-        )
-    if len(found) < 3:
-        typer.echo("TPME of fewer than three methods is only a sum of its weights")
+        print_costs(states, present, task, names)
 
 
 @items_app.command()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
 from simrec.items.adapters import GRAPH_ADAPTERS
-from simrec.items.fit import FitSettings, fit_items
+from simrec.items.fit import fit_items
+from simrec.items.fit_settings import FitSettings
 from simrec.items.graph_fit import GraphSettings, fit_graph
 from simrec.items.reduce import standardised
 from simrec.items.sequences import last_held_out

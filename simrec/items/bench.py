@@ -9,7 +9,8 @@ import numpy as np
 
 from simrec.items.cost import cost_rows, costs_of, measured_costs
 from simrec.items.efficiency import ROUTES, StepSize, step_cost, train_route
-from simrec.items.fit import FitSettings, States
+from simrec.items.fit_settings import FitSettings
+from simrec.items.next_item import States
 from simrec.items.sequences import Task
 from simrec.items.tpme import ALPHA, tpme
 from simrec.randomness import generator

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.items.fit import FitSettings, States, fit_items
+from simrec.items.fit import fit_items
+from simrec.items.fit_settings import FitSettings
+from simrec.items.next_item import States
 from simrec.items.sequences import Task
 from simrec.items.tpme import Cost
 

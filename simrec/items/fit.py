@@ -1,43 +1,24 @@
 """Learning item vectors from what people did next: an adapter under a sequence model."""
 
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from simrec.errors import SimrecError, nearest
 from simrec.items.adapters import make_adapter
-from simrec.items.alignment import ALIGNMENTS, alignment_loss
+from simrec.items.alignment import ALIGNMENTS
+from simrec.items.fit_settings import FitSettings
+from simrec.items.next_item import NextItemLoss, States
 from simrec.items.ranking import ndcg, ranks
 from simrec.items.sasrec import SASRec
 from simrec.items.sequences import Task
-
-States = Mapping[str, NDArray[np.float32]]  # modality -> (I, K, D), zero where absent
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How an adapter is trained."""
-
-    adapter: str = "iisan"  # a key of simrec.items.adapters.ADAPTERS
-    settings: Mapping[str, Any] = field(default_factory=dict)  # further arguments of its class
-    width: int = 64
-    epochs: int = 20
-    patience: int = 4  # epochs without a better NDCG@10 before it stops
-    batch: int = 64  # users
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    modality_dropout: float = 0.3  # chance that a sequence loses one modality throughout
-    tower_weight: float = 0.0  # of the loss of each modality's own vector; NoteLLM-2 idea
-    align: str = "none"  # "none", "infonce" or "gram"
-    align_weight: float = 0.05
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,103 +79,11 @@ def places_of(
     return np.concatenate(blocks)
 
 
-def drop_modality(present: Tensor, chosen: Tensor) -> Tensor:
-    """Return `present` (U, M) without the chosen modality (U,), -1 for none.
-
-    A modality that is an item's only one stays.
-    """
-    columns = torch.arange(present.shape[1])
-    kept = present & (columns != chosen[:, None])
-    return torch.where(kept.any(1, keepdim=True), kept, present)
-
-
-def next_item_loss(
-    states: Tensor, candidates: Tensor, log_share: Tensor, targets: Tensor, own: Tensor
-) -> Tensor:
-    """Softmax over a batch's items, corrected for how often each would be drawn.
-
-    Logits are <state, item> - log share; a user's own other items are no negatives, the target
-    stays although it may be among them. Correction: Yi et al. (RecSys 2019); as in IISAN (read).
-
-    Args:
-        states: (P, width) after each known item.
-        candidates: (C, width) the batch's distinct items.
-        log_share: (C,) log of each one's share of the training events.
-        targets: (P,) column of the true next item.
-        own: (P, C) True where the column is in the user's sequence.
-    """
-    logits = states @ candidates.T - log_share
-    hidden = own.clone()
-    hidden[torch.arange(len(targets)), targets] = False
-    return functional.cross_entropy(logits.masked_fill(hidden, -torch.inf), targets)
-
-
-class _Trainer:
-    """One batch after another; everything drawn comes from one generator."""
-
-    def __init__(
-        self,
-        items: nn.Module,
-        sequences: SASRec,
-        states: States,
-        present: Tensor,
-        counts: NDArray[np.int64],
-        settings: FitSettings,
-        rng: torch.Generator,
-    ) -> None:
-        self.items, self.sequences, self.settings, self.rng = items, sequences, settings, rng
-        self.states = {m: torch.from_numpy(v) for m, v in states.items()}
-        self.present = present
-        self.log_share = torch.from_numpy(np.log(np.maximum(counts, 1) / max(counts.sum(), 1)))
-        self.log_share = self.log_share.to(torch.float32)
-
-    def _chosen(self, n: int) -> Tensor:
-        """Return a modality to hide (n,) or -1."""
-        count = self.present.shape[1]
-        hide = torch.rand(n, generator=self.rng) < self.settings.modality_dropout
-        which = torch.randint(count, (n,), generator=self.rng)
-        return torch.where(hide, which, -1) if count > 1 else torch.full((n,), -1)
-
-    def _encode(self, item: Tensor, hide: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        chosen = {m: v[item] for m, v in self.states.items()}
-        present = drop_modality(self.present[item], hide)
-        fused, own = self.items(chosen, present)
-        return fused, own, present
-
-    def loss(self, users: Tensor) -> Tensor:
-        """Return the loss of sequences (B, T + 1)."""
-        real = users >= 0
-        item, column = torch.unique(users[real], return_inverse=True)
-        place = torch.full_like(users, -1)
-        place[real] = column
-        table, towers, seen = self._encode(item, self._chosen(len(item)))
-        # inputs are encoded once for each distinct pair of item and hidden modality
-        past, past_real = users[:, :-1], real[:, :-1]
-        hide = self._chosen(len(users))[:, None].expand_as(past)
-        count = self.present.shape[1] + 1
-        code, where = torch.unique((past * count + hide + 1)[past_real], return_inverse=True)
-        fused, own, _ = self._encode(code // count, code % count - 1)
-        asked = past_real & real[:, 1:]
-        target = place[:, 1:][asked]
-        member = torch.zeros(len(users), len(item), dtype=torch.bool)
-        rows, columns = torch.nonzero(real, as_tuple=True)
-        member[rows, place[rows, columns]] = True
-        mask = member[torch.nonzero(asked, as_tuple=True)[0]]
-
-        def of(inputs: Tensor, candidates: Tensor) -> Tensor:
-            vectors = inputs.new_zeros(*past.shape, inputs.shape[1])
-            vectors[past_real] = inputs[where]
-            state = self.sequences(vectors, past_real)[asked]
-            return next_item_loss(state, candidates, self.log_share[item], target, mask)
-
-        total = of(fused, table)
-        if self.settings.tower_weight:
-            aside = [of(own[:, m], towers[:, m]) for m in range(own.shape[1])]
-            total = total + self.settings.tower_weight * torch.stack(aside).mean()
-        if self.settings.align != "none":
-            aligned = alignment_loss(towers, seen, self.settings.align)
-            total = total + self.settings.align_weight * aligned
-        return total
+def _batches(train: Tensor, size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Yield batches without end, every sequence once before any comes again."""
+    while True:
+        for rows in torch.randperm(len(train), generator=rng).split(size):
+            yield train[rows]
 
 
 def fit_items(
@@ -236,18 +125,20 @@ def fit_items(
         sequences = SASRec(s.width, history, rng=rng)
         modules = nn.ModuleList([items, sequences])
         parameters = [p for p in modules.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(parameters, lr=s.learning_rate, weight_decay=s.weight_decay)
+        optimiser = torch.optim.AdamW(
+            parameters, lr=s.learning_rate, weight_decay=s.weight_decay, fused=True
+        )
         there = torch.from_numpy(present)
-        trainer = _Trainer(items, sequences, states, there, task.counts, s, rng)
-        train = torch.from_numpy(task.train)
+        loss_of = NextItemLoss(items, sequences, states, there, task.counts, s, rng)
+        batches = _batches(torch.from_numpy(task.train), s.batch, rng)
         curve: list[float] = []
         kept: dict[str, Tensor] = {}
         spent = 0.0
         for epoch in range(s.epochs):
             started = clock()
             modules.train()
-            for users in torch.randperm(len(train), generator=rng).split(s.batch):
-                loss = trainer.loss(train[users])
+            for users in islice(batches, s.steps or math.ceil(len(task.train) / s.batch)):
+                loss = loss_of(users)
                 if not bool(torch.isfinite(loss)):
                     raise SimrecError(
                         f"the loss of item adapter '{s.adapter}' is not finite in epoch {epoch}; "

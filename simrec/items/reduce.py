@@ -1,5 +1,7 @@
 """Fewer and comparable columns: principal axes and scaling, fitted on the rows that are present."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, svd
@@ -59,4 +61,33 @@ def standardised(values: NDArray[np.float32], present: NDArray[np.bool_]) -> NDA
     varies = spread > 1e-7 * max(float(spread.max(initial=0.0)), 1e-30)
     out = np.zeros((len(values), int(varies.sum())), dtype=np.float32)
     out[present] = rows[:, varies] / spread[varies] / np.sqrt(max(int(varies.sum()), 1))
+    return out
+
+
+def reduced_states(
+    states: Mapping[str, NDArray[np.float32]], present: NDArray[np.bool_], dim: int
+) -> dict[str, NDArray[np.float32]]:
+    """Reduce every layer of every modality to its principal axes, each scaled to spread 1.
+
+    A fixed linear map that sees no interaction, so that an adapter's step costs what `dim` costs
+    and not what the encoder's width does.
+
+    Args:
+        states: Modality -> (I, K, D).
+        present: (I, M) in the order of `states`.
+        dim: Greatest width; a modality's layers all get the least width that one of them reaches.
+
+    Returns:
+        Modality -> (I, K, d), zero where absent.
+    """
+    out = {}
+    for column, (name, values) in enumerate(states.items()):
+        there = present[:, column]
+        layers = [
+            standardised(principal_components(values[:, k], there, dim), there)
+            for k in range(values.shape[1])
+        ]
+        width = min(layer.shape[1] for layer in layers)
+        grow = np.float32(np.sqrt([layer.shape[1] for layer in layers]).reshape(-1, 1))
+        out[name] = np.stack([layer[:, :width] for layer in layers], axis=1) * grow
     return out

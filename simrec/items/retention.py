@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.items.fit import FittedItems, States, places_of
+from simrec.items.fit import FittedItems, places_of
 from simrec.items.missing import Completion, Hidden, complete, hide
+from simrec.items.next_item import States
 from simrec.items.ranking import hit_rate
 from simrec.items.sequences import Task
 

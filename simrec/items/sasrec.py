@@ -8,7 +8,11 @@ from simrec.items.side_adapter import linear
 
 
 class _Block(nn.Module):
-    """Self-attention and a feed-forward layer, each normalised before and added after."""
+    """Self-attention and a feed-forward layer, each normalised before and added after.
+
+    Only real places (N, width) are computed; they meet in (B, T) for the attention alone, because
+    most sequences are far shorter than the longest.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float, rng: torch.Generator) -> None:
         super().__init__()
@@ -17,13 +21,16 @@ class _Block(nn.Module):
         self.qkv, self.out = linear(width, 3 * width, rng), linear(width, width, rng)
         self.up, self.down = linear(width, 4 * width, rng), linear(4 * width, width, rng)
 
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        qkv = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, width // self.heads)
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
+    def forward(self, x: Tensor, real: Tensor, visible: Tensor) -> Tensor:
+        batch, length = real.shape
+        qkv = x.new_zeros(batch, length, 3 * x.shape[1])
+        qkv[real] = self.qkv(self.norm1(x))
+        parts = qkv.view(batch, length, 3, self.heads, -1)
+        q, k, v = (part.transpose(1, 2) for part in parts.unbind(2))
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None])
         drop = self.dropout if self.training else 0.0
-        x = x + functional.dropout(self.out(mixed.transpose(1, 2).reshape(x.shape)), drop)
+        heard = mixed.transpose(1, 2).flatten(2)[real]
+        x = x + functional.dropout(self.out(heard), drop)
         hidden = functional.gelu(self.up(self.norm2(x)))
         out: Tensor = x + functional.dropout(self.down(hidden), drop)
         return out
@@ -66,15 +73,15 @@ class SASRec(nn.Module):
             real: (B, T) bool, False for padding, which is on the left and never seen.
 
         Returns:
-            (B, T, width), finite even in rows that are padding throughout.
+            (B, T, width), zero at padding.
         """
         length = vectors.shape[1]
-        vectors = torch.where(real[..., None], vectors, torch.zeros((), dtype=vectors.dtype))
         causal = torch.ones(length, length, dtype=torch.bool).tril()
         # a row that may see nothing has a softmax over nothing, NaN; so each place sees itself
         visible = (causal & real[:, None, :]) | torch.eye(length, dtype=torch.bool)
-        x = vectors + self.places[-length:]
+        x = (vectors + self.places[-length:])[real]
         for block in self.blocks:
-            x = block(x, visible)
-        out: Tensor = self.norm(x)
+            x = block(x, real, visible)
+        out = torch.zeros_like(vectors)
+        out[real] = self.norm(x)
         return out

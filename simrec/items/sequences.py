@@ -1,19 +1,22 @@
 """What users did, as sequences to learn items from, and the two ways to hold some of it back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simrec.errors import SimrecError
 from simrec.interactions import InteractionLog
+from simrec.randomness import generator
 
 
 @dataclass(frozen=True)
 class Task:
     """Next items to predict: a training part and questions about what came later."""
 
-    train: NDArray[np.int64]  # (U, T + 1) items, oldest first, -1 for empty places on the left
+    train: NDArray[
+        np.int64
+    ]  # (W, T + 1) windows, oldest item first, -1 for empty places on the left
     counts: NDArray[np.int64]  # (I,) training events of each item
     valid_history: NDArray[np.int64]  # (Q, T), as `train`
     valid_target: NDArray[np.int64]  # (Q,)
@@ -39,6 +42,36 @@ def padded(sequences: list[NDArray[np.int64]], length: int) -> NDArray[np.int64]
     return out
 
 
+def windows(sequences: list[NDArray[np.int64]], length: int) -> NDArray[np.int64]:
+    """Cut sequences from their ends into rows (n, length) that overlap by one item, -1 on the left.
+
+    So each item but a sequence's first is once what comes next; a sequence of one item gives none.
+    """
+    pieces = [
+        items[max(end - length, 0) : end]
+        for items in sequences
+        for end in range(len(items), 1, 1 - length)
+    ]
+    return padded(pieces, length)
+
+
+def asked_of_some(task: Task, n: int, *, seed: int) -> Task:
+    """Return the task with at most `n` questions of each kind, drawn at random; for large logs."""
+    rng = generator(seed, "questions")
+
+    def some(count: int) -> NDArray[np.int64]:
+        return np.sort(rng.permutation(count)[:n])
+
+    valid, test = some(len(task.valid_target)), some(len(task.test_target))
+    return replace(
+        task,
+        valid_history=task.valid_history[valid],
+        valid_target=task.valid_target[valid],
+        test_history=task.test_history[test],
+        test_target=task.test_target[test],
+    )
+
+
 def _task(
     train: list[NDArray[np.int64]],
     valid: list[tuple[NDArray[np.int64], int]],
@@ -54,7 +87,7 @@ def _task(
         )
     counts = np.bincount(np.concatenate(train), minlength=n_items)
     return Task(
-        padded(long, history + 1),
+        windows(long, history + 1),
         counts,
         padded([h for h, _ in valid], history),
         np.array([t for _, t in valid], dtype=np.int64),

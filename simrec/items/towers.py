@@ -143,6 +143,11 @@ class TransformerTower:
 
         model = self._model
         size = 1 if self.modality == "audio" else self.batch  # sounds differ in length: no padding
+        order = np.arange(len(contents))
+        if self.modality == "text":  # texts alike in length share a batch: half the padding
+            order = np.argsort([len(text) for text in contents], kind="stable")
+            contents = [contents[place] for place in order.tolist()]
+        back = np.argsort(order)
         hidden: list[NDArray[np.float32]] = []
         final: list[NDArray[np.float32]] = []
         with torch.inference_mode():
@@ -167,7 +172,7 @@ class TransformerTower:
                 means = rows.reshape(-1, repeats, *rows.shape[1:]).mean(1).numpy()
                 hidden.append(means[:, :-1])
                 final.append(means[:, -1])
-        return np.concatenate(hidden), np.concatenate(final)
+        return np.concatenate(hidden)[back], np.concatenate(final)[back]
 
     def _inputs(self, contents: Sequence[Any]) -> tuple[dict[str, Any], Any, int]:
         """Return the model's arguments, a token mask or None, and rows for each content."""

@@ -1,8 +1,9 @@
 """A language model as a judge of generated item text: few-shot scores and a chain of questions.
 
-The protocol is Video-Bench's (CVPR 2025; its roles read, reconstructed): every text is scored
-several times with other examples in the prompt, and asked about in steps, each question with the
-answers before it. Only how well the judge agrees with itself and with people is claimed.
+The protocol is Video-Bench's (Han et al., CVPR 2025, arXiv 2504.04907; abstract read, the rest
+reconstructed): every text is scored several times with other examples in the prompt, and asked
+about in steps, each question with the answers before it. Only how well the judge agrees with itself
+and with people is claimed.
 """
 
 from collections.abc import Sequence

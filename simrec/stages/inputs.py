@@ -106,24 +106,25 @@ class Inputs:
 
     @cached_property
     def items_key(self) -> str:
-        """Key of the item table."""
+        """Key of the frozen item table, which is the truth."""
         config = self.config
         parts = config.model_dump(mode="json", include={"split", "items", "data"})
         parts["data"].pop("path")  # the content counts, not where it lies
-        for apart in ("hidden", "ids"):  # the table is the truth; what an agent sees is keyed below
+        for apart in ("adapter", "hidden", "ids"):  # what an agent sees is keyed below
             parts["items"].pop(apart, None)
-        adapter = parts["items"].get("adapter", {})
-        if adapter.get("stores"):
-            adapter["stores"] = {m: _store_key(s) for m, s in config.items.adapter.stores.items()}
         return fingerprint(str(PROTOCOL), self.dataset.fingerprint, parts)
 
     @cached_property
     def agent_items_key(self) -> str:
-        """Key of the item table that agents see; that of the true one where nothing is hidden."""
-        hidden = self.config.items.hidden
-        if hidden.pattern is None:
-            return self.items_key
-        return fingerprint(self.items_key, hidden.model_dump(mode="json"))
+        """Key of the item table that agents see; that of the true one where it is the true one."""
+        hidden, adapter = self.config.items.hidden, self.config.items.adapter
+        parts: list[str | dict[str, Any]] = [self.items_key]
+        if hidden.pattern is not None:
+            parts.append(hidden.model_dump(mode="json"))
+        if adapter.name is not None:
+            stores = {name: _store_key(folder) for name, folder in adapter.stores.items()}
+            parts.append({**adapter.model_dump(mode="json"), "stores": stores})
+        return self.items_key if len(parts) == 1 else fingerprint(*parts)
 
     @cached_property
     def world_key(self) -> str:

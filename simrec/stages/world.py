@@ -140,6 +140,8 @@ def describe(inputs: Inputs, prepared: Prepared) -> list[str]:
     ]
     if config.users == "modality":
         lines.append("users weigh the modalities of the true items; RMSE is that of P(like)")
+    if config.users == "diffusion":
+        lines.append("users are a diffusion model of click rows; what they click joins the row")
     scales = (config.user_scale, config.item_scale, config.interaction_scale)
     if scales != (1.0, 1.0, 1.0) or config.intercept_shift:
         lines.append(
