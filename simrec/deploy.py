@@ -53,6 +53,7 @@ class Recorder(VecEnvWrapper):
         self._clicked = np.zeros((len(WINDOWS), n_items), dtype=np.int64)
         self._episodes: list[tuple[int, int, int, int, int, float, int, bool]] = []
         self._steps: list[tuple[int, int, int, int, int]] = []
+        self.back: list[bool] = []  # after each recorded session, whether its user came back
         self._actions: NDArray[Any] = np.zeros((0,), dtype=np.int64)
 
     def reset(self) -> VecEnvObs:
@@ -103,6 +104,7 @@ class Recorder(VecEnvWrapper):
                     bool(serving["terminated"][slot]),
                 )
             )
+            self.back.append(bool(self.base.last_info["back"][slot]))
         self._begin[done] = self.env_steps
         self._reward[done] = 0.0
         self._length[done] = 0

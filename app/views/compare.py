@@ -13,7 +13,7 @@ from simrec.app.show import chart, csv, say
 from simrec.app.style import grid
 from simrec.compare import Comparison
 from simrec.digest_curves import METRICS
-from simrec.findings import LEGEND, bounds_line, cautions, pair_rows
+from simrec.findings import bounds_line, cautions, legend, pair_rows
 from simrec.leaders import Leader
 from simrec.metrics import normalised
 from simrec.overview import Overview
@@ -71,7 +71,7 @@ def _answers(comparison: Comparison, first: Mapping[str, Leader | None]) -> None
         if "Warning:" in line:
             say(line)
     with st.expander("What to know before believing the numbers"):
-        for line in (*lines, bounds_line(comparison), LEGEND):
+        for line in (*lines, bounds_line(comparison), legend(comparison)):
             say(line)
 
 
