@@ -167,6 +167,8 @@ class KAC(OffPolicyAlgorithm):
         )
         if self.adaptation is not None:
             self.adaptation.outcome(self.policy, reward, dones)
+            if self._n_updates == 0:
+                self.adaptation.beginning(self.policy, replay_buffer.newest(replay_buffer.pos))
 
     def _targets(self, batch: Replay) -> torch.Tensor:
         """Return what the critic should say of the shown items (N, k): a number in [0, 1]."""
