@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from simrec.agents.adapt import get_strategy
 from simrec.agents.adaptive import Worth, centred, copy_encoder, guided_slots
 from simrec.agents.learners import make_learner
 from simrec.agents.policy import ItemPolicy
-from simrec.agents.pooling import WeightedSums
 from simrec.agents.relabelled import relabelled
 from simrec.agents.replay import Replay
 from simrec.agents.strategy import Online
@@ -152,31 +150,3 @@ def test_a_good_pi_0_keeps_its_place_longer_than_one_dealt_out_at_random() -> No
         assert early > 8.0 if name == "ap" else early < 7.0  # of 10; blind choice finds 5
     assert found["ap"][:3].min() > 0.3
     assert found["ap-random"][1:].max() < found["ap"][:3].min()
-
-
-def test_weighted_sums_by_hand() -> None:
-    table = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]], requires_grad=True)
-    rows = torch.tensor([[0, 1, 1]])
-    weight = torch.tensor([[[1.0, 0.5, 0.5]], [[0.0, 0.0, 2.0]]])  # two sums of one history
-    out: Any = WeightedSums.apply(table, rows, weight)  # type: ignore[no-untyped-call]
-    assert out.tolist() == [[1.0, 2.0, 0.0, 4.0]]
-    out.backward(torch.tensor([[1.0, 10.0, 100.0, 1000.0]]))
-    # row 0: 1 * (1, 10); row 1: (.5 + .5) * (1, 10) + 2 * (100, 1000); row 2 was not named
-    assert table.grad is not None
-    assert table.grad.tolist() == [[1.0, 10.0], [201.0, 2010.0], [0.0, 0.0]]
-
-
-def test_weighted_sums_agree_with_embedding_bag() -> None:
-    luck = torch.Generator().manual_seed(0)
-    table = torch.randn(30, 8, generator=luck, requires_grad=True)
-    rows = torch.randint(0, 30, (9, 6), generator=luck)
-    weight = torch.rand(3, 9, 6, generator=luck) * (torch.rand(3, 9, 6, generator=luck) < 0.6)
-    out: Any = WeightedSums.apply(table, rows, weight)  # type: ignore[no-untyped-call]
-    bags = [
-        functional.embedding_bag(rows, table, per_sample_weights=one, mode="sum") for one in weight
-    ]
-    torch.testing.assert_close(out, torch.cat(bags, 1))
-    back = torch.randn(9, 24, generator=luck)
-    (found,) = torch.autograd.grad(out, table, back)
-    (wanted,) = torch.autograd.grad(torch.cat(bags, 1), table, back)
-    torch.testing.assert_close(found, wanted)
