@@ -23,11 +23,14 @@ def window_of(start_step: ArrayLike, budget: int) -> NDArray[np.str_]:
     Returns:
         Names of windows, in the shape of `start_step`.
     """
+    return np.array(WINDOWS)[window_number(start_step, budget)]
+
+
+def window_number(start_step: ArrayLike, budget: int) -> NDArray[np.int64]:
+    """Return the place in WINDOWS of what `window_of` names."""
     start = np.asarray(start_step, dtype=np.int64)
     # Whole numbers, so that a boundary never depends on how 0.05 is rounded.
-    return np.where(
-        20 * start < budget, "early", np.where(5 * start >= 4 * budget, "late", "middle")
-    )
+    return np.where(20 * start < budget, 0, np.where(5 * start >= 4 * budget, 2, 1))
 
 
 def normalised(reward: ArrayLike, random: float, oracle: float) -> NDArray[np.float64]:
