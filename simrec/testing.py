@@ -114,7 +114,8 @@ def check_teacher(teacher: Teacher, questions: Sequence[Question]) -> None:
         assert answer.question is question, f"answer {n} is to another question"
         assert answer.model == teacher.name, f"answer {n} is by '{answer.model}'"
         assert answer.score.shape == answer.liked.shape == (K,), f"answer {n} misses a candidate"
-        assert (answer.score.dtype, answer.liked.dtype) == ("float32", "bool"), "wrong kinds"
+        kinds = str(answer.score.dtype), str(answer.liked.dtype)
+        assert kinds == ("float32", "bool"), f"answer {n} is of kinds {kinds}"
         known = answer.score == answer.score
         assert not (answer.liked & ~known).any(), f"answer {n} likes what it did not judge"
         silent = answer.status in ("unparseable", "unanswered")
