@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from simrec.agents.strategy import Deployment
 from simrec.checkpoint import Checkpoint
 from simrec.envs.sb3 import SB3VecEnv
-from simrec.metrics import WINDOWS, window_of
+from simrec.metrics import WINDOWS, window_number
 from simrec.observations import refuse_truth
 from simrec.snapshots import Snapshots
 
@@ -53,6 +53,7 @@ class Recorder(VecEnvWrapper):
         self._clicked = np.zeros((len(WINDOWS), n_items), dtype=np.int64)
         self._episodes: list[tuple[int, int, int, int, int, float, int, bool]] = []
         self._steps: list[tuple[int, int, int, int, int]] = []
+        self.back: list[bool] = []  # after each recorded session, whether its user came back
         self._actions: NDArray[Any] = np.zeros((0,), dtype=np.int64)
 
     def reset(self) -> VecEnvObs:
@@ -76,11 +77,10 @@ class Recorder(VecEnvWrapper):
         for row in np.flatnonzero(done):
             clicked[row] = infos[row]["terminal_observation"]["feedback"][-self.k :]
         counted = self._begin < self.budget
-        window = window_of(self._begin, self.budget)
-        for index, name in enumerate(WINDOWS):
-            rows = counted & (window == name)
-            np.add.at(self._shown[index], self._actions[rows], 1)
-            np.add.at(self._clicked[index], self._actions[rows], clicked[rows].astype(np.int64))
+        window = window_number(self._begin, self.budget)[counted, np.newaxis]
+        shown = self._actions[counted]
+        np.add.at(self._shown, (window, shown), 1)
+        np.add.at(self._clicked, (window, shown), clicked[counted].astype(np.int64))
         serving = self.base.last_info
         for slot in range(min(SAMPLED_SLOTS, self.num_envs)):
             if counted[slot]:
@@ -103,6 +103,7 @@ class Recorder(VecEnvWrapper):
                     bool(serving["terminated"][slot]),
                 )
             )
+            self.back.append(bool(self.base.last_info["back"][slot]))
         self._begin[done] = self.env_steps
         self._reward[done] = 0.0
         self._length[done] = 0

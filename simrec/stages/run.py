@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from simrec import metrics, records
 from simrec.agents.adapt import get_strategy
@@ -16,6 +17,7 @@ from simrec.agents.strategy import STRATEGIES, Deployment, Online
 from simrec.agents.two_level import TwoLevelPolicy
 from simrec.checkpoint import Checkpoint
 from simrec.deploy import Recorder, Tables, Underway, UpdateLog, go_on
+from simrec.envs.bounds import first_shift
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
@@ -26,7 +28,7 @@ from simrec.stages.controls import CONTROLS, Setting
 from simrec.stages.inputs import Inputs, luck
 from simrec.stages.policy import learner_spec, load_policy, load_report
 from simrec.stages.tables import agent_table
-from simrec.stages.world import load_bounds, load_world, teacher_of
+from simrec.stages.world import load_bounds, load_world, teacher_of, whole_bounds
 
 
 def needs_pretraining(name: str) -> str:
@@ -149,8 +151,39 @@ def _measures(underway: Underway, tables: Tables, inputs: Inputs) -> dict[str, f
         found["greedy_end"] = float(
             metrics.normalised(np.array(rows[-1]["clicks"]), bounds["random"], bounds["oracle"])
         )
+    if world.retention is not None:
+        found["return_rate"] = float(np.mean(underway.recorder.back))
+    found |= _since_shift(world, inside, inputs)
     if "frozen_share" in tables.updates:
         found["frozen_share"] = float(tables.updates["frozen_share"].mean())
+    return found
+
+
+def _since_shift(world: World, sessions: pd.DataFrame, inputs: Inputs) -> dict[str, float]:
+    """Return what became of a run after the first shift of tastes; nothing where none shifted.
+
+    Each side of the shift is measured by its own bounds. Recovery is looked for in blocks of 5 % of
+    the run; where reward never came back the number of steps is absent and `recovered` is 0, and
+    where there was nothing to come back to both are absent.
+    """
+    online = inputs.config.online
+    date = first_shift(world, max(online.env_steps // online.n_envs, 1))
+    if date is None:
+        return {}
+    bounds, shift = whole_bounds(inputs), date * online.n_envs
+    start, reward = sessions["start_step"].to_numpy(), sessions["reward"].to_numpy()
+    since = start >= shift
+    side = np.where(since, "reward_since", "reward_before")
+    low, high = (
+        np.array([bounds[policy][name] for name in side]) for policy in ("random", "oracle")
+    )
+    y = (reward - low) / (high - low)
+    steps = metrics.recovery_steps(start, y, shift, block=max(online.env_steps // 20, 1))
+    found = {"regret_since_shift": metrics.regret(reward[since], bounds["oracle"]["reward_since"])}
+    if not np.isnan(steps):
+        found["recovered"] = float(np.isfinite(steps))
+    if np.isfinite(steps):
+        found["recovery_steps"] = steps
     return found
 
 
