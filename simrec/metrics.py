@@ -152,6 +152,21 @@ def worst_users(user: ArrayLike, reward: ArrayLike, share: float = 0.1) -> float
     return float(np.sort(mean)[: int(np.ceil(share * len(mean)))].mean())
 
 
+def came_back(sessions: NDArray[np.int64]) -> float:
+    """Return the share of sessions whose user also has the next session of the slot.
+
+    Args:
+        sessions: (n, 3) slot, counter of the slot's sessions, user; the last of a slot has no
+            next one and does not count.
+
+    Returns:
+        A number in [0, 1]; NaN without a session that has a next one.
+    """
+    slot, episode, user = sessions[np.lexsort(sessions.T[1::-1])].T
+    followed = (slot[1:] == slot[:-1]) & (episode[1:] == episode[:-1] + 1)
+    return float((user[1:] == user[:-1])[followed].mean()) if followed.any() else float("nan")
+
+
 def session_diversity(session: ArrayLike, vectors: ArrayLike) -> float:
     """Return 1 - cosine over all pairs of items of a session, averaged within and over sessions.
 

@@ -27,6 +27,7 @@ from simrec.llm.recorded import RecordedTeacher
 from simrec.llm.report_text import Prices, meaning, measures_lines
 from simrec.metrics import expected_calibration_error
 from simrec.stages.inputs import Inputs
+from simrec.stages.rounds import taught
 from simrec.stages.tables import agent_table
 from simrec.stages.teaching import preferences, preferences_path, teacher_measures, teacher_warning
 
@@ -80,11 +81,13 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
     table = agent_table(inputs)
     answers = preferences(inputs, seed, table, lambda line: None)
     people = inputs.dataset.log.select(inputs.split.part == Part.REALISM)
-    own = both_judged(answers, people)
-    name = next((a.model for a in answers), kind)
+    spoilt = taught(inputs, seed, [answers])
+    sets = [spoilt, answers] if spoilt is not answers else [answers]
     title = f"answers of seed {seed} against the judging part of the log"
-    sections = [_section(title, [(name, own)], inputs, compare=False)]
+    named = [(next((a.model for a in one), kind), both_judged(one, people)) for one in sets]
+    sections = [_section(title, named, inputs, compare=False)]
     if kind == "llm" and config.teacher.form == "yesno":
+        own = named[0][1]
         liked = own.feedback >= config.data.like_at
         error = expected_calibration_error(own.score, liked)
         sections = [replace(sections[0], calibration_error=error)]

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from simrec import metrics, records
+from simrec import records
 from simrec.agents.adapt import get_strategy
 from simrec.agents.policy import ItemPolicy
+from simrec.agents.propensity import chances_of
 from simrec.agents.saved import save_policy
 from simrec.agents.strategy import STRATEGIES, Deployment, Online
 from simrec.agents.two_level import TwoLevelPolicy
 from simrec.checkpoint import Checkpoint
-from simrec.deploy import Recorder, Tables, Underway, UpdateLog, go_on
+from simrec.deploy import Recorder, Underway, UpdateLog, go_on
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
@@ -24,6 +23,7 @@ from simrec.items.table import ItemTable
 from simrec.snapshots import Snapshots
 from simrec.stages.controls import CONTROLS, Setting
 from simrec.stages.inputs import Inputs, luck
+from simrec.stages.noted import FrozenShare, measures
 from simrec.stages.policy import learner_spec, load_policy, load_report
 from simrec.stages.tables import agent_table
 from simrec.stages.world import load_bounds, load_world, teacher_of
@@ -56,6 +56,8 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     if underway is None:
         underway = _begin(inputs, name, seed, world, table)
     underway.recorder.on_steps = advance
+    if online.propensities:
+        underway.recorder.chances = chances_of(underway.deployment.recommender)
     advance(underway.recorder.env_steps)
     tables = go_on(underway, checkpoint)
     deployment = underway.deployment
@@ -85,7 +87,10 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
             seconds=time.monotonic() - began,
             llm=report.get("llm", {}),
             notes={k: report[k] for k in ("reward", "people") if k in report}
-            | {"measures": _measures(underway, tables, inputs), "snapshots": _rows(underway)},
+            | {
+                "measures": measures(underway, tables, inputs, load_bounds(inputs)),
+                "snapshots": underway.snapshots.rows if underway.snapshots is not None else [],
+            },
         ),
         **{field.name: getattr(tables, field.name) for field in dataclasses.fields(tables)},
     )
@@ -98,6 +103,7 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
     venv = SB3VecEnv(RecommendVectorEnv(world, online.n_envs, slate_size=online.slate_size))
     venv.seed(luck(seed, "online"))  # the same users with the same luck under every strategy
     recorder = Recorder(venv, online.env_steps)
+    probe = None
     if name in CONTROLS:
         deployment = CONTROLS[name].make(Setting(inputs, seed, venv.vector_env, table))
     else:
@@ -105,6 +111,7 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
         labels = needs_pretraining(name)
         pretrained = load_policy(inputs, seed, labels == "shuffled") if labels else None
         deployment = _strategy(name, pretrained, Online(spec, recorder, luck(seed, "strategy")))
+        probe = FrozenShare(pretrained) if pretrained is not None else None
     snapshots = Snapshots(
         world,
         online.n_envs,
@@ -113,45 +120,7 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
         online.env_steps,
         online.snapshot_sessions,
     )
-    return Underway(deployment, recorder, UpdateLog(), snapshots)
-
-
-def _rows(underway: Underway) -> list[dict[str, float]]:
-    return underway.snapshots.rows if underway.snapshots is not None else []
-
-
-def _measures(underway: Underway, tables: Tables, inputs: Inputs) -> dict[str, float]:
-    """Return what can be told only where the world's topics and the log's popularity are known.
-
-    Diversity is measured on the sampled sessions; the share of frozen actions is absent where the
-    strategy has none.
-    """
-    world = underway.recorder.base.vector_env.world
-    episodes, steps = tables.episodes, tables.steps
-    inside = episodes[episodes["start_step"] < inputs.config.online.env_steps]
-    shown = np.zeros(world.n_items)
-    np.add.at(shown, tables.exposure["item"].to_numpy(), tables.exposure["shown"].to_numpy())
-    length, left = inside["length"].to_numpy(), inside["left"].to_numpy()
-    reward = inside["reward"].to_numpy()
-    session = steps.groupby(["slot", "episode"]).ngroup().to_numpy()
-    found = {
-        "regret": metrics.regret(reward, load_bounds(inputs)["oracle"]),
-        "lost_before_step_5": metrics.lost_before(length, left),
-        "worst_decile_clicks": metrics.worst_users(inside["user"].to_numpy(), reward),
-        "exposure_gini": metrics.gini(shown),
-        "novelty_bits": metrics.novelty(shown, inputs.popularity),
-        "session_diversity": metrics.session_diversity(
-            session, world.topics[steps["item"].to_numpy()]
-        ),
-    }
-    if rows := _rows(underway):
-        bounds = load_bounds(inputs)
-        found["greedy_end"] = float(
-            metrics.normalised(np.array(rows[-1]["clicks"]), bounds["random"], bounds["oracle"])
-        )
-    if "frozen_share" in tables.updates:
-        found["frozen_share"] = float(tables.updates["frozen_share"].mean())
-    return found
+    return Underway(deployment, recorder, UpdateLog(probe), snapshots)
 
 
 def _strategy(name: str, pretrained: ItemPolicy | None, online: Online) -> Deployment:
