@@ -192,7 +192,7 @@ class ItemA2C(A2C):
             told["policy_loss"] += share * float(policy_loss.detach())
             told["value_loss"] += share * float(value_loss.detach())
             told["entropy"] += share * float(entropy.detach().mean())
-        torch.nn.utils.clip_grad_norm_(self.policy.scorer.parameters(), self.max_grad_norm)
+        self.policy.optimizer.clip(self.max_grad_norm)
         self.policy.optimizer.step()
         self.policy.set_training_mode(False)
         self._n_updates += 1

@@ -21,6 +21,9 @@ class Adaptation:
     def outcome(self, policy: ItemPolicy, reward: NDArray[Any], done: NDArray[np.bool_]) -> None:
         """Hear the clicks (B,) of a vector step and which sessions it ended (B,)."""
 
+    def beginning(self, policy: ItemPolicy, so_far: Replay) -> None:
+        """Look, after each vector step of the first rollout, at that rollout so far."""
+
     def held_out(self, policy: ItemPolicy, newest: Replay) -> None:
         """Look at the newest rollout before the critic has learned from it."""
 

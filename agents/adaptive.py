@@ -1,4 +1,4 @@
-"""`ap`: a new critic with pi_0's encoder, and a prior that keeps its place while it earns it."""
+"""`ap`: a new critic with pi_0's encoder, and pi_0 for as much as it still adds to that critic."""
 
 from typing import Any
 
@@ -8,22 +8,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simrec.agents.adaptation import Adaptation
-from simrec.agents.history import Observation, seen_mask
+from simrec.agents.history import Observation, hide_seen
 from simrec.agents.learners import make_learner
-from simrec.agents.policy import PRIOR_FLOOR, ItemPolicy
+from simrec.agents.policy import ItemPolicy
 from simrec.agents.relabelled import relabelled
-from simrec.agents.session_bandit import Returns
+from simrec.agents.replay import Replay
+from simrec.agents.stacking import Stack
 from simrec.agents.strategy import Deployment, Online, adapted, strategy
 
-HOLD_OUT = 4  # every fourth slot is served without pi_0
+HOLD_OUT = 8  # every eighth slot is served without pi_0 once there is a critic to serve it
 
 
 class Guided(ItemPolicy):
-    """pi_0^alpha exp(q / tau) in three slots of four, exp(q / tau) alone in the fourth.
+    """softmax(q / tau + alpha z_0 / tau_0), z_0 and tau_0 being pi_0's; seen items masked.
 
-    The fourth is the hold-out by which pi_0 is judged, and shows the critic what pi_0 never would.
-    A slot is a row of the batch.
+    That is pi_0^alpha exp(q / tau), without the floor under log pi_0 that `ItemPolicy` has: a sharp
+    pi_0 says most where it is surest, and a small alpha must not lose that. Once `hold_out` is set,
+    every HOLD_OUT-th slot acts by exp(q / tau) alone and shows the critic what pi_0 never would. A
+    slot is a row of the batch.
     """
+
+    hold_out: bool = False
 
     def logits(self, obs: Observation) -> Tensor:
         """Return (N, I) unnormalised log-probabilities; seen items are -inf."""
@@ -31,95 +36,74 @@ class Guided(ItemPolicy):
         logits: Tensor = q / self.temperature
         if float(self.alpha) > 0.0:
             assert self.prior is not None
-            guided = torch.from_numpy(guided_slots(len(q))).float().unsqueeze(1)
             with torch.no_grad():
-                prior = self.prior.log_probs(obs).clamp(min=PRIOR_FLOOR)
-            logits = logits + self.alpha * guided * prior
-        return logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+                guide = centred(self.prior, obs) * (self.alpha / self.prior.temperature)
+            if self.hold_out:
+                guide *= torch.from_numpy(guided_slots(len(q))).float().unsqueeze(1)
+            logits = logits + guide
+        return hide_seen(logits, obs["history"])
 
 
 def guided_slots(n: int) -> NDArray[np.bool_]:
-    """Return (n,) False for every HOLD_OUT-th slot, which pi_0 does not guide."""
+    """Return (n,) False for every HOLD_OUT-th slot."""
     slots: NDArray[np.bool_] = np.arange(n) % HOLD_OUT != HOLD_OUT - 1
     return slots
 
 
-def alpha_by_clicks(clicks: float, n_items: int, clicks_per_item: float) -> float:
-    """Return max(0, 1 - clicks / (clicks_per_item I)): what is left of the prior's weight.
+class Worth(Adaptation):
+    """Set alpha to what pi_0's click logits are worth beside the new critic's.
 
-    A new critic has one score for each item to learn, so what it needs grows with the catalogue,
-    and a step without a click tells it little where clicks are rare. This project's own rule.
-
-    Args:
-        clicks: Clicks heard since pi_0 was last worth its place, 0 or more.
-        n_items: Number of items I, 1 or more.
-        clicks_per_item: Clicks an item, on average, at which the prior is silent; above 0.
-    """
-    return max(0.0, 1.0 - clicks / (clicks_per_item * n_items))
-
-
-def clearly_better(a: Returns, b: Returns, margin: float) -> bool:
-    """Return whether a's mean lies more than `margin` standard errors of the difference above b's.
+    pi_0 is softmax(z_0 / tau_0) of its own critic's logits z_0, here centred over the catalogue,
+    and the policy is pi_k(a|s) = softmax(q(s, a) / tau_k + alpha_k z_0(s, a) / tau_0). Before the
+    critic learns from a rollout both foretell its clicks, and a logistic regression says with which
+    weights they do so best (`Stack`); alpha is the weight of z_0, or 0 where that is negative.
+    At the first step alpha is 1 and q is 0: the policy is exactly pi_0. Within the first rollout
+    alpha is found anew after each step, so that a pi_0 which knows nothing is heard that long only.
+    Alpha falls as the critic comes to know what pi_0 knew, may rise again, and is above 1 where
+    pi_0 is too modest. After the first rollout one slot in eight is served without pi_0: what a
+    critic first sees shapes what it finds later. This project's own rule.
 
     Args:
-        a: Recent sessions of one arm, at least one.
-        b: Of the other.
-        margin: Standard errors.
-    """
-    gap = a.total / a.n - b.total / b.n
-    error = sum(max(x.squares / x.n - (x.total / x.n) ** 2, 0.0) / x.n for x in (a, b))
-    return bool(gap > margin * error**0.5)
-
-
-class HoldOut(Adaptation):
-    """Keep alpha while guided sessions clearly beat the hold-out; then let clicks silence pi_0.
-
-    Until both have finished `patience` sessions nothing is known and alpha stays. It is never above
-    the learner's own alpha, which falls with time, so pi_0's say ends however good it was.
-
-    Args:
-        clicks_per_item: See `alpha_by_clicks`.
-        patience: Finished sessions of each arm before the first judgement, 1 or more.
-        margin: Standard errors by which guided sessions must be better.
-        keep: Weight of a session after each later one of its arm.
+        keep: See `Stack`.
     """
 
-    def __init__(
-        self,
-        clicks_per_item: float = 0.2,
-        patience: int = 8,
-        margin: float = 2.0,
-        keep: float = 0.98,
-    ) -> None:
-        self.clicks_per_item = clicks_per_item
-        self.patience = patience
-        self.margin = margin
-        self.arms = (Returns(keep), Returns(keep))  # hold-out, guided
-        self.finished = [0, 0]
-        self.clicks = 0.0  # since pi_0 was last worth its place
-        self.session: NDArray[np.float64] | None = None  # (B,) clicks of the sessions under way
-        self.alpha = 1.0
-
-    def outcome(self, policy: ItemPolicy, reward: NDArray[Any], done: NDArray[np.bool_]) -> None:
-        """Count clicks and finished sessions; judge pi_0 by them."""
-        self.session = reward + (0.0 if self.session is None else self.session)
-        guided = guided_slots(len(reward))
-        for slot in np.flatnonzero(done):
-            arm = int(guided[slot])
-            self.arms[arm].add(float(self.session[slot]))
-            self.finished[arm] += 1
-        self.session[done] = 0.0
-        held, taught = self.arms
-        if min(self.finished) < self.patience or clearly_better(taught, held, self.margin):
-            self.clicks = 0.0
-        else:
-            self.clicks += float(reward.sum())
-        left = alpha_by_clicks(self.clicks, policy.n_items, self.clicks_per_item)
-        self.alpha = min(self.alpha, left)
+    def __init__(self, keep: float = 0.8) -> None:
+        self.keep = keep
+        self.stack = Stack(keep)
+        self.rollouts = 0
 
     def schedule(self, policy: ItemPolicy, progress: float) -> None:
-        """Set alpha to what the clicks have left of it."""
-        policy.alpha.clamp_(max=self.alpha)
+        """Use the alpha of the evidence so far instead of that of time."""
+        policy.alpha.fill_(max(0.0, self.stack.beta))
+
+    def beginning(self, policy: ItemPolicy, so_far: Replay) -> None:
+        """Weigh both by the first steps; every call brings the earlier ones again."""
+        self.stack = Stack(self.keep)
+        self._weigh(policy, so_far)
+
+    def held_out(self, policy: ItemPolicy, newest: Replay) -> None:
+        """Weigh both by clicks that the new critic has not learned from."""
+        if self.rollouts > 0:  # the first one was weighed step by step
+            self._weigh(policy, newest)
+        self.rollouts += 1
+        assert isinstance(policy, Guided)
+        policy.hold_out = True
+
+    def _weigh(self, policy: ItemPolicy, steps: Replay) -> None:
+        assert policy.prior is not None
+        with torch.no_grad():
+            q, level = policy.scorer.at(steps.obs, policy.vectors, steps.items)
+            z = centred(policy.prior, steps.obs).gather(1, steps.items)
+        counts = steps.fresh.numpy() > 0.0
+        columns = (q, z, level.unsqueeze(1).expand_as(q), steps.clicks)
+        self.stack.add(*(x.numpy()[counts].astype(np.float64) for x in columns))
+
+
+def centred(prior: ItemPolicy, obs: Observation) -> Tensor:
+    """Return (N, I) what a policy's critic says of every item, less its mean over the catalogue."""
+    scores, _ = prior.scorer(obs, prior.vectors)
+    found: Tensor = scores - scores.mean(1, keepdim=True)
+    return found
 
 
 def copy_encoder(prior: ItemPolicy, policy: ItemPolicy) -> None:
@@ -137,7 +121,7 @@ def copy_encoder(prior: ItemPolicy, policy: ItemPolicy) -> None:
 
 def _deployed(prior: ItemPolicy, online: Online) -> Deployment:
     if online.spec.name == "kac":
-        deployment = adapted(online, HoldOut(), policy=Guided, prior=prior)
+        deployment = adapted(online, Worth(), policy=Guided, prior=prior)
     else:
         model = make_learner(online.spec, online.env, luck=online.luck, prior=prior)
         deployment = Deployment(model, learns=True)
@@ -150,11 +134,11 @@ def _deployed(prior: ItemPolicy, online: Online) -> Deployment:
     "ap", source="A-iALP_ap: Wang et al., WSDM 2025 (abstract read); this rule is the project's"
 )
 def adaptive(pretrained: ItemPolicy, online: Online) -> Deployment:
-    """A new critic with pi_0's encoder; pi_0's weight stays while it earns more than a hold-out.
+    """A new critic with pi_0's encoder, and pi_0 for as much as it still helps to foretell clicks.
 
-    With q = 0 and alpha = 1 the first policy is exactly pi_0 in the three guided slots of four.
-    The encoder is copied and learns on; what pi_0 says of items is not copied. Under learner a2c,
-    which hears no single steps, there is no hold-out and alpha falls with time.
+    With q = 0 and alpha = 1 the first policy is exactly pi_0. The encoder is copied and learns on;
+    what pi_0 says of items is not copied. Under learner a2c, which has no click logits, alpha falls
+    with time.
     """
     return _deployed(pretrained, online)
 

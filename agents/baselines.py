@@ -57,8 +57,9 @@ class Greedy:
     ) -> tuple[NDArray[np.int64], Any]:
         """Return the k best unseen items, best first; ties go to the lower row."""
         scores = np.where(unseen(observation, self.n_items), self.score(observation), -np.inf)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.slate_size]
-        return (best[:, 0] if self.slate_size == 1 else best), state
+        if self.slate_size == 1:
+            return scores.argmax(axis=1), state  # of equals the first
+        return np.argsort(-scores, axis=1, kind="stable")[:, : self.slate_size], state
 
 
 class RandomRecommender:

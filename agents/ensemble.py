@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from simrec.agents.adamw import AdamW
 from simrec.agents.adaptation import Adaptation
 from simrec.agents.history import Observation
 from simrec.agents.policy import ItemPolicy
@@ -88,7 +89,7 @@ class Ensemble(ItemPolicy):
         groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
         if free:
             groups.append({"params": free, "weight_decay": self.arguments["free_decay"]})
-        self.optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+        self.optimizer = AdamW(groups, lr=rate)
 
 
 @strategy(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -36,39 +37,110 @@ def group_items(
     return nearest(vectors)
 
 
-def marked(places: Tensor, n: int) -> Tensor:
-    """Return (N, n) True at the places (N, L) of each row; places of n count for nothing."""
-    found = torch.zeros(len(places), n + 1, dtype=torch.bool, device=places.device)
-    return found.scatter_(1, places, True)[:, :-1]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def full_groups(
+    items: NDArray[np.int64], group_of: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return (N, L) groups all of whose items are in the history (N, L), -1 elsewhere."""
+    n, length = items.shape
+    full = np.full((n, length), -1, dtype=np.int64)
+    for i in range(n):
+        for j in range(length):
+            if items[i, j] < 0 or sizes[group_of[items[i, j]]] > length:
+                continue
+            group, met = group_of[items[i, j]], 0
+            for other in range(length):
+                if items[i, other] >= 0 and group_of[items[i, other]] == group:
+                    once = True  # an item met twice counts once
+                    for before in range(other):
+                        once = once and items[i, before] != items[i, other]
+                    met += once
+            if met >= sizes[group]:
+                full[i, j] = group
+    return full
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def places_met(
+    items: NDArray[np.int64],
+    group: NDArray[np.int64],
+    group_of: NDArray[np.int64],
+    place_of: NDArray[np.int64],
+    full: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return (N, L) places in `group` (N,) of items of the history, -1 elsewhere.
+
+    None is named where the group is among the `full` ones (N, L): it has no chance anyway.
+    """
+    n, length = items.shape
+    places = np.full((n, length), -1, dtype=np.int64)
+    for i in range(n):
+        none_left = False
+        for j in range(length):
+            none_left = none_left or full[i, j] == group[i]
+        for j in range(length):
+            if not none_left and items[i, j] >= 0 and group_of[items[i, j]] == group[i]:
+                places[i, j] = place_of[items[i, j]]
+    return places
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+def _scores(
+    towards: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    group: NDArray[np.int64],
+    widest: int,
+) -> NDArray[np.float32]:
+    n, dim = towards.shape
+    out = np.full((n, widest), -np.inf, dtype=np.float32)
+    for i in range(n):
+        first = starts[group[i]]
+        for place in range(starts[group[i] + 1] - first):
+            total = np.float32(0.0)
+            for c in range(dim):
+                total += towards[i, c] * vectors[first + place, c]
+            out[i, place] = total
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scores_back(
+    slope: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    group: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    n, dim = len(slope), vectors.shape[1]
+    out = np.empty((n, dim), dtype=np.float32)
+    total = np.empty(dim, dtype=np.float32)  # of its own, so that the loop is vectorised
+    for i in range(n):
+        first = starts[group[i]]
+        total[:] = 0.0
+        for place in range(starts[group[i] + 1] - first):
+            for c in range(dim):
+                total[c] += slope[i, place] * vectors[first + place, c]
+        out[i] = total
+    return out
 
 
 class _Members(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, towards: Tensor, vectors: Tensor, starts: Tensor, group: Tensor, members: Tensor
+        ctx: Any, towards: Tensor, vectors: Tensor, starts: Tensor, group: Tensor, widest: int
     ) -> Tensor:
-        bounds = list(
-            zip(starts[group].tolist(), starts[group + 1].tolist(), strict=True)
-        )  # first and last row of each one's group
-        logits = towards.new_full((len(group), members.shape[1]), -torch.inf)
-        for row, (first, last) in enumerate(bounds):
-            torch.mv(vectors[first:last], towards[row], out=logits[row, : last - first])
-        ctx.bounds = bounds
-        ctx.save_for_backward(vectors)
-        return logits
+        ctx.save_for_backward(vectors, starts, group)
+        arrays = (one.detach().contiguous().numpy() for one in (towards, vectors, starts, group))
+        return torch.from_numpy(_scores(*arrays, widest))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (vectors,) = ctx.saved_tensors
-        slope = gradients[0]
-        back = slope.new_empty(len(slope), vectors.shape[1])
-        for row, (first, last) in enumerate(ctx.bounds):
-            torch.mv(vectors[first:last].T, slope[row, : last - first], out=back[row])
-        return back, None, None, None, None
+        arrays = (one.detach().contiguous().numpy() for one in (gradients[0], *ctx.saved_tensors))
+        return torch.from_numpy(_scores_back(*arrays)), None, None, None, None
 
 
 def member_scores(
-    towards: Tensor, vectors: Tensor, starts: Tensor, group: Tensor, members: Tensor
+    towards: Tensor, vectors: Tensor, starts: Tensor, group: Tensor, widest: int
 ) -> Tensor:
     """Return towards . x of the items of each row's group (N, M), -inf where there is no member.
 
@@ -79,9 +151,9 @@ def member_scores(
         vectors: (I, D) item vectors, group after group.
         starts: (C + 1,) first row of each group.
         group: (N,) int64.
-        members: (C, M) of which only the width M counts.
+        widest: Size M of the largest group.
     """
     scores: Tensor = _Members.apply(  # type: ignore[no-untyped-call]
-        towards, vectors, starts, group, members
+        towards, vectors, starts, group, widest
     )
     return scores

@@ -1,11 +1,16 @@
 """A user's history as a fixed number of features: what was liked, what was not, what was recent."""
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
+from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simrec.agents.pooling import WeightedSums
+from simrec.agents.kept import Kept
+from simrec.agents.pooling import Pooled, pool_back
 
 Observation = dict[str, Tensor]  # history (N, L) int64 -1 pad left; feedback (N, L); step (N, 1)
 
@@ -20,6 +25,39 @@ def seen_mask(items: Tensor, n_items: int) -> Tensor:
     seen = torch.zeros(len(items), n_items + 1, dtype=torch.bool, device=items.device)
     seen.scatter_(1, items.long() + 1, True)  # column 0 collects the padding
     return seen[:, 1:]
+
+
+class _Hidden(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, items: Tensor) -> Tensor:
+        _hide(logits.detach().numpy(), items.numpy())
+        ctx.mark_dirty(logits)
+        return logits
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0], None  # an item that is never shown has no slope
+
+
+def hide_seen(logits: Tensor, items: Tensor) -> Tensor:
+    """Return the logits, overwritten: -inf where an item is in the history.
+
+    What follows must be a softmax, whose slope is 0 there.
+
+    Args:
+        logits: (N, I) float32, contiguous, that nobody else reads.
+        items: (N, L) int64, -1 entries are padding.
+    """
+    hidden: Tensor = _Hidden.apply(logits, items.long())  # type: ignore[no-untyped-call]
+    return hidden
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _hide(logits: NDArray[np.float32], items: NDArray[np.int64]) -> None:
+    for i in range(len(items)):
+        for j in range(items.shape[1]):
+            if items[i, j] >= 0:
+                logits[i, items[i, j]] = -np.inf
 
 
 class HistoryPooling(nn.Module):
@@ -39,6 +77,7 @@ class HistoryPooling(nn.Module):
         self.slate_size = slate_size
         self.project = nn.Linear(item_dim, width, bias=False)
         self.free = nn.Parameter(torch.zeros(n_items, width)) if free_vectors else None
+        self._kept = Kept()
 
     @property
     def out_dim(self) -> int:
@@ -52,36 +91,30 @@ class HistoryPooling(nn.Module):
             obs: Batched observation.
             vectors: (I, D) item table.
         """
-        embedded = self.project(vectors)
-        if self.free is not None:
-            embedded = embedded + self.free
-        items = obs["history"].long()
-        real = (items >= 0).float()
-        liked = obs["feedback"].float() * real
-        disliked = real - liked
-        back = torch.arange(items.shape[1] - 1, -1, -1, device=items.device)  # 0 = newest place
-        step = obs["step"].long().view(-1, 1)
-        in_session = back < step * self.slate_size
-        recent = real * in_session * (back < self.recent)
-        rows = items.clamp(min=0)
-
-        pools = torch.stack([liked, disliked, recent])
-        share = pools / pools.sum(2, keepdim=True).clamp(min=1.0)
-        pooled: Tensor = WeightedSums.apply(embedded, rows, share)  # type: ignore[no-untyped-call]
-        last = real * in_session * (back < self.streak)
-        rate = (liked * last).sum(1, keepdim=True) / last.sum(1, keepdim=True).clamp(min=1.0)
-        length = float(items.shape[1])
-        count_liked, count_disliked = liked.sum(1, keepdim=True), disliked.sum(1, keepdim=True)
-        return torch.cat(
-            [
-                pooled,
-                count_liked / length,
-                count_disliked / length,
-                rate,
-                step.float() / length,
-            ],
-            dim=1,
+        pooled: Tensor = Pooled.apply(  # type: ignore[no-untyped-call]
+            self._embedded(vectors), *self._read(obs), self.recent, self.streak
         )
+        step = obs["step"].view(-1, 1) / float(obs["history"].shape[1])
+        return torch.cat([pooled, step], dim=1)
+
+    def table_gradient(self, grad: Tensor, obs: Observation, n_items: int) -> Tensor:
+        """Return the gradient (I, width) of W x + o for that of the features (N, F)."""
+        grads = grad[:, :-1].contiguous().numpy()
+        return torch.from_numpy(pool_back(grads, *self._read(obs), self.recent, n_items))
+
+    def _read(self, obs: Observation) -> tuple[NDArray[Any], ...]:
+        return (
+            obs["history"].long().contiguous().numpy(),
+            obs["feedback"].float().contiguous().numpy(),
+            (obs["step"].long().view(-1) * self.slate_size).numpy(),
+        )
+
+    def _embedded(self, vectors: Tensor) -> Tensor:
+        def make() -> Tensor:
+            rows: Tensor = self.project(vectors)
+            return rows if self.free is None else rows + self.free
+
+        return self._kept.get(make, [vectors, *self.parameters()])
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:

@@ -12,6 +12,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from simrec.agents import losses
 from simrec.agents.adaptation import Adaptation
+from simrec.agents.gradient import click_gradient
+from simrec.agents.history import HistoryPooling
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.replay import HistoryReplay, Replay
 from simrec.agents.scorer import ItemScorer
@@ -157,16 +159,21 @@ class KAC(OffPolicyAlgorithm):
         dones: NDArray[np.bool_],
         infos: list[dict[str, Any]],
     ) -> None:
-        super()._store_transition(
-            replay_buffer,  # type: ignore[arg-type]
-            buffer_action,
-            new_obs,
-            reward,
-            dones,
-            infos,
-        )
+        assert isinstance(self._last_obs, dict)
+        replay_buffer.add(self._last_obs, new_obs, buffer_action, reward, dones, infos)
+        self._last_obs = new_obs
         if self.adaptation is not None:
             self.adaptation.outcome(self.policy, reward, dones)
+            if self._n_updates == 0:
+                self.adaptation.beginning(self.policy, replay_buffer.newest(replay_buffer.pos))
+
+    def _update_info_buffer(
+        self, infos: list[dict[str, Any]], dones: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Look only at sessions that ended: the other users have no news."""
+        assert dones is not None
+        ended = np.flatnonzero(dones)
+        super()._update_info_buffer([infos[row] for row in ended], dones[ended])
 
     def _targets(self, batch: Replay) -> torch.Tensor:
         """Return what the critic should say of the shown items (N, k): a number in [0, 1]."""
@@ -190,6 +197,18 @@ class KAC(OffPolicyAlgorithm):
             ):
                 slow.lerp_(fast, 1.0 - self.polyak)
 
+    def _gradient(self, batch: Replay) -> float:
+        """Set the gradients of the loss on a batch and return the loss."""
+        scorer, vectors = self.policy.scorer, self.policy.vectors
+        targets = self._targets(batch)
+        if isinstance(scorer.pool, HistoryPooling):
+            return click_gradient(scorer, batch.obs, vectors, batch.items, targets, batch.fresh)
+        q, level = scorer.at(batch.obs, vectors, batch.items)
+        loss = losses.click_loss(q + level.unsqueeze(1), targets, batch.fresh)
+        self.policy.optimizer.zero_grad()
+        loss.backward()
+        return float(loss.detach())
+
     def train(self, gradient_steps: int, batch_size: int = 768) -> None:
         """Fit the critic: the newest rollout once, then draws from the whole memory."""
         self.policy.set_training_mode(True)
@@ -200,15 +219,10 @@ class KAC(OffPolicyAlgorithm):
             self.adaptation.held_out(self.policy, newest)
         for step in range(gradient_steps):
             batch = newest if step == 0 else self.replay_buffer.sample(batch_size)
-            q, level = self.policy.scorer.at(batch.obs, self.policy.vectors, batch.items)
-            targets = self._targets(batch)
-            loss = losses.click_loss(q + level.unsqueeze(1), targets, batch.fresh)
-            self.policy.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.policy.scorer.parameters(), self.max_grad_norm)
+            total += self._gradient(batch)
+            self.policy.optimizer.clip(self.max_grad_norm)
             self.policy.optimizer.step()
             self._follow_slowly()
-            total += float(loss.detach())
         self.policy.set_training_mode(False)
         self._n_updates += gradient_steps
         with torch.no_grad():

@@ -11,9 +11,10 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
+from simrec.agents.adamw import AdamW
 from simrec.agents.categorical import chosen_and_entropy
 from simrec.agents.encoders import EncoderName
-from simrec.agents.history import Observation, seen_mask
+from simrec.agents.history import Observation, hide_seen
 from simrec.agents.scorer import ItemScorer
 from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
@@ -114,12 +115,15 @@ class ItemPolicy(BasePolicy):
         groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
         if free:
             groups.append({"params": free, "weight_decay": free_decay})
-        self.optimizer = torch.optim.AdamW(groups, lr=lr_schedule(1.0), fused=True)
+        self.optimizer: AdamW = AdamW(groups, lr=lr_schedule(1.0))
 
     @property
     def n_scores(self) -> int:
         """Numbers worked out for a state: hidden ones and a score an item."""
         return self.scorer.hidden + len(self.vectors)
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Do nothing: no layer acts differently while it learns, and SB3 asks at every step."""
 
     # ---- distribution over items ----
 
@@ -138,7 +142,7 @@ class ItemPolicy(BasePolicy):
             with torch.no_grad():
                 prior = self.prior.log_probs(obs).clamp(min=PRIOR_FLOOR)
             logits = logits + self.alpha * prior
-        return logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+        return hide_seen(logits, obs["history"])
 
     def _act(self, logits: Tensor, deterministic: bool) -> Tensor:
         slates = sample_slates(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from numba import njit
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import BaseBuffer
 
@@ -32,6 +33,33 @@ class Ahead:
     clicks: torch.Tensor  # (N, n) float32 of the step itself and those after it, 0 past the end
     obs: Observation  # after the last of these steps
     bootstrap: torch.Tensor  # (N,) float32 discount of the value there, 0 where the session ended
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _before(
+    items: NDArray[np.int32],
+    feedback: NDArray[np.float32],
+    when: NDArray[np.int64],
+    slot: NDArray[np.int64],
+    k: int,
+) -> tuple[NDArray[Any], ...]:
+    """Return history and feedback (N, L) before steps; items, clicks and freshness (N, k) there."""
+    n, length = len(when), items.shape[2]
+    history = np.full((n, length), -1, dtype=np.int64)
+    liked = np.zeros((n, length), dtype=np.float32)
+    shown = np.empty((n, k), dtype=np.int64)
+    clicks = np.empty((n, k), dtype=np.float32)
+    fresh = np.ones((n, k), dtype=np.float32)
+    for i in range(n):
+        after, answers = items[when[i], slot[i]], feedback[when[i], slot[i]]
+        for j in range(length - k):
+            history[i, j + k], liked[i, j + k] = after[j], answers[j]
+        for j in range(k):
+            shown[i, j], clicks[i, j] = after[length - k + j], answers[length - k + j]
+            for place in range(k, length):
+                if history[i, place] == shown[i, j]:
+                    fresh[i, j] = 0.0
+    return history, liked, shown, clicks, fresh
 
 
 class HistoryReplay(BaseBuffer):
@@ -72,11 +100,18 @@ class HistoryReplay(BaseBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Remember one vector step; SB3 has put the true last observation into `next_obs`."""
-        self.items[self.pos] = next_obs["history"]
-        self.feedback[self.pos] = next_obs["feedback"]
-        self.step[self.pos] = next_obs["step"][:, 0]
-        self.done[self.pos] = done
+        """Remember one vector step; where a session ended, `infos` may hold the true last one."""
+        at = self.pos
+        self.items[at] = next_obs["history"]
+        self.feedback[at] = next_obs["feedback"]
+        self.step[at] = next_obs["step"][:, 0]
+        self.done[at] = done
+        for row in np.flatnonzero(done) if infos else ():
+            last = infos[row].get("terminal_observation")
+            if last is not None:  # `next_obs` is of the next session already
+                self.items[at, row] = last["history"]
+                self.feedback[at, row] = last["feedback"]
+                self.step[at, row] = last["step"][0]
         self.pos += 1
         if self.pos == self.rows:
             self.full, self.pos = True, 0
@@ -95,22 +130,17 @@ class HistoryReplay(BaseBuffer):
         return self._at(when, np.tile(np.arange(self.n_envs), len(back)))
 
     def _at(self, when: NDArray[np.int64], slot: NDArray[np.int64]) -> Replay:
-        k = self.k
-        items = self.items[when, slot]
-        feedback = self.feedback[when, slot]
-        before, liked = np.full_like(items, -1), np.zeros_like(feedback)
-        before[:, k:], liked[:, k:] = items[:, :-k], feedback[:, :-k]
-        shown = items[:, -k:]
-        repeated = (before[:, None, :] == shown[:, :, None]).any(2)
+        before, liked, shown, clicks, fresh = _before(self.items, self.feedback, when, slot, self.k)
+        step = self.step[when, slot].astype(np.int64) - 1
         return Replay(
             {
-                "history": torch.as_tensor(before).long(),
-                "feedback": torch.as_tensor(liked),
-                "step": torch.as_tensor(self.step[when, slot] - 1).unsqueeze(1),
+                "history": torch.from_numpy(before),
+                "feedback": torch.from_numpy(liked),
+                "step": torch.from_numpy(step).unsqueeze(1),
             },
-            torch.as_tensor(shown).long(),
-            torch.as_tensor(feedback[:, -k:]),
-            torch.as_tensor(~repeated).float(),
+            torch.from_numpy(shown),
+            torch.from_numpy(clicks),
+            torch.from_numpy(fresh),
             when,
             slot,
         )

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from simrec.agents.chosen import ChosenScores
 from simrec.agents.encoders import EncoderName, make_encoder
 from simrec.agents.history import Observation, initialise
+from simrec.agents.kept import Kept
 
 
 class ItemScorer(nn.Module):
@@ -46,6 +48,7 @@ class ItemScorer(nn.Module):
         )
         self.free_out = nn.Parameter(torch.zeros(n_items, width)) if free_vectors else None
         self.free_bias = nn.Parameter(torch.zeros(n_items)) if free_vectors else None
+        self._kept_items, self._kept_bias = Kept(), Kept()
         initialise(self, generator)
         with torch.no_grad():
             # q starts at 0 for every item: the first policy is exactly uniform, or the prior.
@@ -65,20 +68,33 @@ class ItemScorer(nn.Module):
             vectors: (I, D) item table.
         """
         f = self.pool(obs, vectors)
-        q = (self.user(f) + self.skip(f)) @ self._items(vectors).T + self._bias(vectors)
-        return q, self.level(f).squeeze(1)
+        rows, bias = self.items(vectors), self.bias(vectors)
+        return torch.addmm(bias, self.user(f) + self.skip(f), rows.T), self.level(f).squeeze(1)
 
     def at(self, obs: Observation, vectors: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return q at `items` (N, k) only, as (N, k), and the level (N,)."""
         f = self.pool(obs, vectors)
-        rows = self._items(vectors)[items]  # (N, k, width)
-        q = torch.einsum("nd,nkd->nk", self.user(f) + self.skip(f), rows)
-        return q + self._bias(vectors)[items], self.level(f).squeeze(1)
+        q: Tensor = ChosenScores.apply(  # type: ignore[no-untyped-call]
+            self.user(f) + self.skip(f), self.items(vectors), self.bias(vectors), items
+        )
+        return q, self.level(f).squeeze(1)
 
-    def _items(self, vectors: Tensor) -> Tensor:
-        items: Tensor = self.item(vectors)
-        return items if self.free_out is None else items + self.free_out
+    def items(self, vectors: Tensor) -> Tensor:
+        """Return (I, width) W x_a + o_a."""
 
-    def _bias(self, vectors: Tensor) -> Tensor:
-        bias: Tensor = self.item_bias(vectors).squeeze(1)
-        return bias if self.free_bias is None else bias + self.free_bias
+        def make() -> Tensor:
+            items: Tensor = self.item(vectors)
+            return items if self.free_out is None else items + self.free_out
+
+        free = [] if self.free_out is None else [self.free_out]
+        return self._kept_items.get(make, [vectors, self.item.weight, *free])
+
+    def bias(self, vectors: Tensor) -> Tensor:
+        """Return (I,) b_a."""
+
+        def make() -> Tensor:
+            bias: Tensor = self.item_bias(vectors).squeeze(1)
+            return bias if self.free_bias is None else bias + self.free_bias
+
+        free = [] if self.free_bias is None else [self.free_bias]
+        return self._kept_bias.get(make, [vectors, self.item_bias.weight, *free])

@@ -1,6 +1,9 @@
 """Slates drawn without replacement from item logits, with their exact log-probability."""
 
+import numpy as np
 import torch
+from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -24,13 +27,27 @@ def sample_slates(
     if deterministic:
         return logits.topk(k, dim=-1).indices
     if k == 1:
-        cdf = logits.double().softmax(-1).cumsum(-1)
-        u = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64)
-        # Scaling by the last entry keeps rounding from pushing u past the end of the row.
-        drawn = torch.searchsorted(cdf, u * cdf[:, -1:], right=True)
-        return drawn.clamp(max=logits.shape[1] - 1)
+        u = torch.rand(len(logits), generator=generator, dtype=torch.float64)
+        drawn = _draw(logits.detach().softmax(-1).numpy(), u.numpy())
+        return torch.from_numpy(drawn).unsqueeze(1)
     noise = torch.rand(logits.shape, generator=generator).clamp(min=1e-20)
     return (logits - (-noise.log()).log()).topk(k, dim=-1).indices
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _draw(probs: NDArray[np.float32], u: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return (N,) the first place at which the sum of a row passes u."""
+    drawn = np.zeros(len(probs), dtype=np.int64)
+    for i in range(len(probs)):
+        left = u[i]
+        for j in range(probs.shape[1]):
+            p = probs[i, j]
+            if p > 0.0:
+                drawn[i] = j  # stays the last possible one where rounding lets none pass
+                left -= p
+                if left < 0.0:
+                    break
+    return drawn
 
 
 def slate_log_prob(logits: Tensor, slates: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from simrec.agents.adamw import AdamW
 from simrec.agents.categorical import chosen_and_entropy
-from simrec.agents.groups import group_items, marked, member_scores
-from simrec.agents.history import Observation, initialise, seen_mask
+from simrec.agents.groups import full_groups, group_items, member_scores, places_met
+from simrec.agents.history import Observation, hide_seen, initialise, seen_mask
 from simrec.agents.policy import check_fingerprint
 from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
@@ -124,7 +125,7 @@ class TwoLevelPolicy(BasePolicy):
             for name in ("item", "group", "group_bias"):
                 self._weight(name).zero_()
         self.width = width
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer: AdamW = AdamW(
             self.scorer.parameters(), lr=lr_schedule(1.0), weight_decay=0.0
         )
 
@@ -134,8 +135,8 @@ class TwoLevelPolicy(BasePolicy):
 
     @property
     def n_scores(self) -> int:
-        """Numbers worked with for a state: a score a group, a vector an item of one group."""
-        return len(self.members) + self.members.shape[1] * self.vectors.shape[1]
+        """Numbers worked with for a state: a score a group, a score an item of one group."""
+        return len(self.members) + self.members.shape[1]
 
     def _state(self, obs: Observation) -> tuple[Tensor, Tensor, Tensor]:
         """Return the state for groups (N, d), for items (N, d) and V(s) (N,)."""
@@ -156,30 +157,25 @@ class TwoLevelPolicy(BasePolicy):
 
     def _group_logits(self, h: Tensor, obs: Observation) -> Tensor:
         """Return (N, C) logits of the groups; a group without an unseen item is -inf."""
-        items = obs["history"].long()
-        real = items >= 0
-        met = torch.where(real, self.group_of[items.clamp(min=0)], len(self.members))
-        same = items.unsqueeze(2) == items.unsqueeze(1)
-        once = real & ~same.triu(1).any(2)  # an item met twice counts once
-        count = ((met.unsqueeze(2) == met.unsqueeze(1)) & once.unsqueeze(1)).sum(2)
-        sizes = self.sizes[met.clamp(max=len(self.sizes) - 1)]
-        full = torch.where(real & (count >= sizes), met, len(self.members))
         towards = h @ self._weight("group")
         offset = self._weight("group_bias") + self.sizes.log()  # no item, no chance
-        logits: Tensor = towards @ self.centres.T + offset
-        return logits.masked_fill(marked(full, len(self.members)), -torch.inf)
+        return hide_seen(towards @ self.centres.T + offset, self._full(obs))
+
+    def _full(self, obs: Observation) -> Tensor:
+        """Return (N, L) groups without an unseen item, -1 elsewhere."""
+        items = obs["history"].long().contiguous()
+        return torch.from_numpy(
+            full_groups(items.numpy(), self.group_of.numpy(), self.sizes.numpy())
+        )
 
     def _item_logits(self, h: Tensor, group: Tensor, obs: Observation) -> Tensor:
         """Return (N, M) logits of the members of `group` (N,); -inf where seen or none."""
         towards = h @ self._weight("item")  # (N, D): h . W x = (W' h) . x, one product a row
-        logits = member_scores(towards, self.sorted, self.starts, group, self.members)
-        items = obs["history"].long()
-        met = items.clamp(min=0)
-        here = (items >= 0) & (self.group_of[met] == group.unsqueeze(1))
-        places = torch.where(here, self.place_of[met], self.members.shape[1])
-        seen = marked(places, self.members.shape[1])
-        left = seen.sum(1, keepdim=True) < self.sizes[group].unsqueeze(1)
-        return logits.masked_fill(seen & left, -torch.inf)  # none left: the group has no chance
+        widest = self.members.shape[1]
+        logits = member_scores(towards, self.sorted, self.starts, group, widest)
+        items = obs["history"].long().contiguous()
+        parts = (items, group, self.group_of, self.place_of, self._full(obs))
+        return hide_seen(logits, torch.from_numpy(places_met(*(one.numpy() for one in parts))))
 
     def _draw(self, logits: Tensor, deterministic: bool) -> Tensor:
         drawn = sample_slates(logits, 1, generator=self.generator, deterministic=deterministic)

@@ -10,6 +10,8 @@ from simrec.curves import Curve
 from simrec.digest_curves import METRICS
 from simrec.palette import colour_of, is_dashed
 
+GREY = "#8C8C8C"  # of bars of error and lines: seen on a light and on a dark ground
+
 QUANTITIES = {
     "alpha": ("weight of the pretrained policy (alpha)", "0 own policy, 1 pretrained policy"),
     "frozen_share": ("share of actions chosen by the frozen policy", "share, 0 to 1"),
@@ -37,14 +39,21 @@ def dress(figure: go.Figure, *, height: int = 430) -> go.Figure:
     """Give a figure the margins, legend and paper all charts share."""
     figure.update_layout(
         height=height,
-        margin={"l": 10, "r": 10, "t": 44, "b": 10},
+        margin={"l": 10, "r": 10, "t": 38, "b": 10},
         modebar={
             "orientation": "h",
             "bgcolor": "rgba(0,0,0,0)",
             "color": "rgba(128,128,128,0.8)",
             "activecolor": "#0072B2",
         },
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
+        legend={  # below, where the buttons above the chart never cover it
+            "orientation": "h",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+            "title": None,
+        },
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"namelength": -1},
@@ -70,6 +79,17 @@ def curves_chart(
         levels: Static list ("popular", "static") -> height of a dotted line.
     """
     figure = go.Figure()
+    steps = [step for curve in curves.values() for step in curve.env_step]
+    ends = [min(steps), max(steps)] if steps else []
+    for name, level in (levels or {}).items():
+        figure.add_scatter(
+            x=ends,
+            y=[level] * len(ends),
+            name=f"{escape(name)} list",
+            mode="lines",
+            line={"dash": "dot", "width": 1.3, "color": colour_of(name)},
+            hovertemplate="%{y:.3f}",
+        )
     for name, curve in reversed(list(curves.items())):  # the best is drawn last, on top
         colour, shown = colour_of(name), escape(name)  # Plotly reads tags in names
         if len(curve.low) and not pd.isna(curve.low).all():
@@ -93,13 +113,6 @@ def curves_chart(
             mode="lines",
             line={"color": colour, "width": 2.5, "dash": "dash" if is_dashed(name) else "solid"},
             hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
-        )
-    for name, level in (levels or {}).items():
-        figure.add_hline(
-            y=level,
-            line={"dash": "dot", "width": 1, "color": colour_of(name)},
-            annotation_text=f"{escape(name)} list",
-            annotation_position="top right",
         )
     title, unit = title_of(metric)
     figure.update_layout(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -29,20 +30,36 @@ def tab(label: str, options: Sequence[str], key: str) -> str:
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
     found = st.segmented_control(
-        label, list(options), default=options[0], key=key, bind="query-params", required=True
+        label,
+        list(options),
+        default=options[0],
+        key=key,
+        bind="query-params",
+        required=True,
+        wrap=True,
     )
     return found or options[0]
 
 
-def study(root: Path, read_only: bool) -> Overview | None:
-    """Let a study be picked and return it, or say why there is none and return None."""
+def study(root: Path, read_only: bool, place: Any = None) -> Overview | None:
+    """Let a study be picked and return it, or say why there is none and return None.
+
+    Args:
+        root: Folder of all run folders.
+        read_only: Whether nothing may be started.
+        place: Container the picker goes into; None takes a part of the page's width.
+    """
     folders = load.studies(root)
     if not folders:
         invitation(root, read_only)
         return None
     worlds = {folder: load.world_of(folder) for folder in folders}
-    left, right, _ = st.columns([1, 1, 1])
-    if len(set(worlds.values())) > 1:
+    several = len(set(worlds.values())) > 1
+    if place is None:
+        left, right, _ = st.columns(3)
+    else:
+        left, right = place.columns(2) if several else (place, place)
+    if several:
         with left:
             world = one("World", [ALL, *sorted(set(worlds.values()))], "world")
         folders = [f for f in folders if world in (ALL, worlds[f])]

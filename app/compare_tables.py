@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
 
+from simrec.app.answer import doubt
 from simrec.app.style import card, cell, dot, named, table
 from simrec.compare import Comparison
 from simrec.findings import COLUMNS, pair_rows, verdict
@@ -16,15 +16,13 @@ from simrec.overview import Overview
 from simrec.statistics import resolved
 
 _CARDS = (
-    ("early", "Best early (first 5 % of env steps)", "normalised reward", 3),
-    ("late", "Best late (last 20 %)", "normalised reward", 3),
     ("area", "Best over the whole run", "normalised reward", 3),
     ("lost_early", "Fewest users lost early", "left per 1,000 recommendations", 1),
 )
 
 
 def leader_cards(first: Mapping[str, Leader | None]) -> list[str]:
-    """Return a card for each question a newcomer asks: who is best, and how sure is it?
+    """Return a card for what counts beside early and late: the whole run, and users kept.
 
     Args:
         first: Measure -> who leads by it.
@@ -36,48 +34,9 @@ def leader_cards(first: Mapping[str, Leader | None]) -> list[str]:
             continue
         value = " ".join(found.value.texts(digits))
         cards.append(
-            card(label, named(found.strategy), f"{value} {unit}", *_doubt(found, digits, measure))
+            card(label, named(found.strategy), f"{value} {unit}", *doubt(found, digits, measure))
         )
     return cards
-
-
-def session_link(comparison: Comparison) -> str:
-    """Return a link to a session that shows what sets two strategies apart, "" for fewer."""
-    names = [
-        n for n in ("ft", "ap", "frozen", *comparison.strategies) if n in comparison.strategies
-    ]
-    others = [n for n in ("scratch", "random", *names) if n in comparison.strategies]
-    pair = next(((a, b) for a in names for b in others if a != b), None)
-    if pair is None:
-        return ""
-    a, b = pair
-    where = urlencode({"study": comparison.study, "a": a, "b": b, "when": "early"})
-    words = f"See why: one user under {a} and under {b}, early in the run, with the same luck"
-    return f'<p class="sr-link"><a href="session?{escape(where)}">{escape(words)}</a></p>'
-
-
-def _doubt(found: Leader, digits: int, measure: str) -> list[str]:
-    lines = []
-    if found.tied:
-        lines.append(f"Not resolved from {', '.join(found.tied)}.")
-    if found.lead is not None:
-        words = " ".join(found.lead.texts(digits, signed=True))
-        fewer = "fewer than" if measure in FEWER_IS_BETTER else "ahead of"
-        lines.append(f"Clearly {fewer} {found.runner_up} by {words}.".replace("by +", "by "))
-        lines.append(_corrected(found))
-    if not lines:
-        lines.append("Nothing to compare it with.")
-    return lines
-
-
-def _corrected(found: Leader) -> str:
-    """Return whether the lead holds when all the comparisons made to find it are counted."""
-    if not np.isfinite(found.p):
-        return "One seed in common: no p can be told."
-    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
-    holds = "Holds" if found.p <= 0.05 else "Does not hold"
-    times = f"{found.contrasts} comparisons" if found.contrasts > 1 else "one comparison"
-    return f"{holds} when corrected for {times} ({p}, Holm, paired t)."
 
 
 def strategies(

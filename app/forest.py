@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from simrec.app.charts import dress
+from simrec.app.charts import GREY, dress
 from simrec.compare import Comparison
 from simrec.digest import Digest
 from simrec.digest_curves import bands
@@ -139,6 +139,7 @@ def diversity_chart(
                 "arrayminus": np.where(known, mean - low, 0),
                 "thickness": 1.3,
                 "width": 2,
+                "color": GREY,
             },
             hovertemplate="%{y:.1f} items",
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simrec.app import load
 from simrec.errors import SimrecError
-from simrec.metrics import normalised
+from simrec.metrics import named_now, normalised
 from simrec.overview import Overview
 
 SEEDS = 3  # seeds whose sessions are read for segments; more would only be slower
@@ -28,7 +28,7 @@ def world_report(found: Overview) -> dict[str, Any]:
             if json.loads(path.read_text(encoding="utf-8")).get("fingerprint") == wanted:
                 text = (stages / f"{path.parent.name}.json").read_text(encoding="utf-8")
                 content: dict[str, Any] = json.loads(text)
-                return content
+                return content | {"bounds": named_now(content["bounds"])}
         except (OSError, ValueError):
             continue
     raise SimrecError(f"{stages} does not hold the world of these runs; run the study again")

@@ -50,8 +50,8 @@ def invitation(root: Path, read_only: bool) -> None:
             return
         st.text(
             "The toy study makes some: generated micro-videos, simulated users, four strategies "
-            "and two controls, three seeds. It takes about a minute on two free cores. The larger "
-            "demo, with ten strategies and controls, can be started on the Runs page."
+            "and two controls, ten seeds. It takes about two minutes on two free cores. The "
+            "larger demo, with ten strategies and controls, can be started on the Runs page."
         )
         if st.button("Start the toy study", type="primary", icon=":material/play_arrow:"):
             begin(root, shipped()["toy"])

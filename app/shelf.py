@@ -48,7 +48,7 @@ class Shelf:
             held = np.flatnonzero(attribute.membership[item])
             if len(held) <= 4:
                 names += [attribute.vocabulary[value] for value in held]
-        return ", ".join(names[:4])
+        return ", ".join(list(dict.fromkeys(names))[:4])
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)

@@ -83,13 +83,28 @@ def meter(label: str, share: float, colour: str, text: str) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[tuple[str, str]]]) -> str:
-    """Return a table; a cell is (class, HTML), the head are texts."""
+    """Return a table; a cell is (class, HTML), the head are texts.
+
+    On a narrow screen every row becomes a block in which each number says what it is.
+    """
+    head = list(head)
     top = "".join(f"<th>{escape(h)}</th>" for h in head)
     body = "".join(
-        "<tr>" + "".join(f'<td class="{kind}">{html}</td>' for kind, html in row) + "</tr>"
+        "<tr>"
+        + "".join(
+            f'<td class="{kind}"><u>{escape(word)}</u>{html}</td>'  # the word: on narrow screens
+            for word, (kind, html) in zip(head, row, strict=True)
+        )
+        + "</tr>"
         for row in rows
     )
     return f'<div class="sr-tbl"><table><tr>{top}</tr>{body}</table></div>'
+
+
+def plain_table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table of texts and numbers; whole numbers get their thousands set off."""
+    shown = [[f"{v:,}" if isinstance(v, int) else str(v) for v in row] for row in rows]
+    return table(head, [[("", escape(text)) for text in row] for row in shown])
 
 
 def cell(value: str, *notes: str) -> str:

@@ -1,6 +1,7 @@
 """Numbers about a teacher, from its answers and from people's feedback nothing was fitted on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,51 @@ def exchanges(found: Overview, seed: int, number: int) -> pd.DataFrame:
         raise SimrecError(
             f"{newest[-1]} cannot be read; delete it and run the study again"
         ) from error
+
+
+def from_cache(found: Overview, seed: int) -> tuple[int, int] | None:
+    """Return how many of a seed's requests the cache answered, and of how many; None unknown."""
+    paths = (found.folder / "stages").glob(f"questions-seed-{seed}-*.parquet")
+    newest = sorted(paths, key=lambda path: path.stat().st_mtime)
+    try:
+        hit = pd.read_parquet(newest[-1], columns=["cached"])["cached"]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+    return int(hit.sum()), len(hit)
+
+
+def costs(llm: Mapping[str, Any], cached: tuple[int, int] | None) -> list[tuple[str, str]]:
+    """Return what asking took, as (what, number) to be read; what was not measured is left out.
+
+    Args:
+        llm: A record's `llm`.
+        cached: From `from_cache`.
+    """
+    rows = [("questions answered", f"{llm.get('answered', 0):,} of {llm.get('questions', 0):,}")]
+    spent, again = llm.get("spent"), llm.get("swap_spent") or {}
+    if spent:
+        for key, words in _SPENT.items():
+            rows.append((words, f"{spent[key] + again.get(key, 0):,}"))
+        rows.append(("replies not readable after a second try", f"{llm.get('unreadable', 0):,}"))
+    if cached is not None:
+        rows.append(("replies from the cache when last asked", f"{cached[0]:,} of {cached[1]:,}"))
+    swap = llm.get("swap")
+    if swap:
+        rows.append(
+            (
+                "answers that stay when the candidates are reversed",
+                f"{swap['agreement']:.0%} of {swap['pairs']:,} (kappa {swap['kappa']:.2f}; "
+                "0 is chance, 1 perfect)",
+            )
+        )
+    return rows
+
+
+_SPENT = {
+    "requests": "requests",
+    "prompt_tokens": "tokens sent",
+    "completion_tokens": "tokens received",
+}
 
 
 def rewritten(found: Overview, catalogue: Catalogue, answer: Preference) -> tuple[str, bool]:

@@ -232,8 +232,7 @@ def bench_env(
         "limits": limits,
         "options": costs,
         "memory_mb": {
-            f"item table I={size}": (pack(world).rows.nbytes + world.users.item_vectors.nbytes)
-            / 1e6
+            f"item table I={size}": (pack(world).nbytes + world.users.item_vectors.nbytes) / 1e6
             for size, world in worlds.items()
             if isinstance(world.users, FactorUsers)
         }
@@ -249,6 +248,6 @@ def bench_env(
 def _state_bytes(k: int) -> float:
     """Return the bytes of one user's state and observation that a step reads or writes at least."""
     topics = 4 * TOPICS
-    lately = 2 * topics + (2 * topics if k < Rules().window else 0)  # and the item that leaves it
+    lately = 2 * topics + (8 * k if k < Rules().window else 0)  # and the kinds that come and go
     shown = k * (8 + 4 + 4) + 2 * k * (8 + 4)  # the slate, the record, two steps of observation
     return 4 * WIDTH + lately + shown + 2 * 64 + 26  # tastes; counts, sums and luck; the rest

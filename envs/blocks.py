@@ -8,7 +8,8 @@ count blocks of 16, except `widen` and `copy`, which count numbers (16 or more).
 # numba reads the types off the arguments
 # mypy: disable-error-code="no-untyped-call,untyped-decorator,misc"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -17,14 +18,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 BLOCK = 16
-_FAST = ("reassoc", "contract", "nsz")
-_FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
+FAST = ("reassoc", "contract", "nsz")
+FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
 _WORDS = ir.VectorType(ir.IntType(32), BLOCK)
 _LONGS = ir.VectorType(ir.IntType(64), BLOCK)
 _BITS = ir.VectorType(ir.IntType(1), BLOCK)
 
 
-def _load(builder: Any, kind: Any, base: Any, place: Any, size: int) -> Any:
+def load_block(builder: Any, kind: Any, base: Any, place: Any, size: int) -> Any:
     """Return the block of a kind that starts `place` numbers of `size` bytes after a base."""
     address = builder.add(base, builder.mul(place, ir.Constant(place.type, size)))
     loaded = builder.load(builder.inttoptr(address, kind.as_pointer()))
@@ -44,19 +45,49 @@ def _spread(builder: Any, kind: Any, value: Any) -> Any:
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(_WORDS, None))
 
 
-def _reduce(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def reduce_block(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Return what one of LLVM's reductions makes of a block."""
     kind = ir.FunctionType(result, [part.type for part in arguments])
     name = f"llvm.vector.reduce.{name}"
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-    return builder.call(function, arguments, fastmath=_FAST if "f" in name[19:] else ())
+    return builder.call(function, arguments, fastmath=FAST if "f" in name[19:] else ())
+
+
+@contextmanager
+def each_block(builder: Any, n: Any) -> Iterator[Any]:
+    """Go round for 0 to n - 1, and leave the loop as it is.
+
+    Unrolled eight times, as LLVM would have it, a loop of one to six rounds is mostly branches.
+    """
+    zero, one = ir.Constant(n.type, 0), ir.Constant(n.type, 1)
+    before = builder.block
+    body, after = (builder.append_basic_block(f"blocks.{part}") for part in ("body", "after"))
+    builder.cbranch(builder.icmp_signed(">", n, zero), body, after)
+    builder.position_at_end(body)
+    index = builder.phi(n.type)
+    index.add_incoming(zero, before)
+    yield index
+    following = builder.add(index, one)
+    index.add_incoming(following, builder.block)
+    again = builder.cbranch(builder.icmp_signed("<", following, n), body, after)
+    again.set_metadata("llvm.loop", _unrolled_never(builder.module))
+    builder.position_at_end(after)
+
+
+def _unrolled_never(module: Any) -> Any:
+    """Return what marks a loop as not to be unrolled: metadata that begins with itself."""
+    never = module.add_metadata(["llvm.loop.unroll.disable"])
+    mark = module.add_metadata([f"loop {len(module.metadata)}", never])
+    mark.operands = (mark, never)
+    return mark
 
 
 def _overlapping(builder: Any, n: Any, each: Callable[[Any], None]) -> None:
     """Call `each` with the first number of every block; the last one ends at n exactly."""
     sixteen = ir.Constant(n.type, BLOCK)
     one = ir.Constant(n.type, 1)
-    with cgutils.for_range(builder, builder.udiv(builder.sub(n, one), sixteen)) as loop:
-        each(builder.mul(loop.index, sixteen))
+    with each_block(builder, builder.udiv(builder.sub(n, one), sixteen)) as loop:
+        each(builder.mul(loop, sixteen))
     each(builder.sub(n, sixteen))
 
 
@@ -65,16 +96,16 @@ def dot(typingctx: Any, a: Any, b: Any, blocks: Any) -> Any:
     """Return the inner product of two rows of float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total = cgutils.alloca_once_value(builder, ir.Constant(_FLOATS, [0.0] * BLOCK))
-        with cgutils.for_range(builder, args[2]) as loop:
-            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
-            x = _load(builder, _FLOATS, args[0], place, 4)
-            y = _load(builder, _FLOATS, args[1], place, 4)
-            product = builder.fmul(x, y, flags=_FAST)
-            builder.store(builder.fadd(builder.load(total), product, flags=_FAST), total)
+        total = cgutils.alloca_once_value(builder, ir.Constant(FLOATS, [0.0] * BLOCK))
+        with each_block(builder, args[2]) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
+            x = load_block(builder, FLOATS, args[0], place, 4)
+            y = load_block(builder, FLOATS, args[1], place, 4)
+            product = builder.fmul(x, y, flags=FAST)
+            builder.store(builder.fadd(builder.load(total), product, flags=FAST), total)
         zero = ir.Constant(ir.FloatType(), 0.0)
         arguments = [zero, builder.load(total)]
-        return _reduce(builder, "fadd.v16f32", ir.FloatType(), arguments)
+        return reduce_block(builder, "fadd.v16f32", ir.FloatType(), arguments)
 
     return types.float32(types.intp, types.intp, types.intp), codegen
 
@@ -84,12 +115,12 @@ def add(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
     """Add factor times row x of float32 to row y."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        factor = _spread(builder, _FLOATS, args[2])
-        with cgutils.for_range(builder, args[3]) as loop:
-            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
-            more = builder.fmul(_load(builder, _FLOATS, args[1], place, 4), factor, flags=_FAST)
-            y = _load(builder, _FLOATS, args[0], place, 4)
-            _store(builder, builder.fadd(y, more, flags=_FAST), args[0], place, 4)
+        factor = _spread(builder, FLOATS, args[2])
+        with each_block(builder, args[3]) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
+            more = builder.fmul(load_block(builder, FLOATS, args[1], place, 4), factor, flags=FAST)
+            y = load_block(builder, FLOATS, args[0], place, 4)
+            _store(builder, builder.fadd(y, more, flags=FAST), args[0], place, 4)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.float32, types.intp), codegen
@@ -100,11 +131,11 @@ def put(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
     """Write factor times row x of float32 to row y."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        factor = _spread(builder, _FLOATS, args[2])
-        with cgutils.for_range(builder, args[3]) as loop:
-            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
-            x = _load(builder, _FLOATS, args[1], place, 4)
-            _store(builder, builder.fmul(x, factor, flags=_FAST), args[0], place, 4)
+        factor = _spread(builder, FLOATS, args[2])
+        with each_block(builder, args[3]) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
+            x = load_block(builder, FLOATS, args[1], place, 4)
+            _store(builder, builder.fmul(x, factor, flags=FAST), args[0], place, 4)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.float32, types.intp), codegen
@@ -121,14 +152,14 @@ def pile(typingctx: Any, y: Any, x: Any, stride: Any, places: Any, n: Any, block
         def part(j: Any, place: Any) -> Any:
             address = builder.add(places, builder.mul(j, ir.Constant(j.type, 8)))
             row = builder.load(builder.inttoptr(address, long.as_pointer()))
-            return _load(builder, _FLOATS, builder.add(x, builder.mul(row, stride)), place, 4)
+            return load_block(builder, FLOATS, builder.add(x, builder.mul(row, stride)), place, 4)
 
-        total = cgutils.alloca_once(builder, _FLOATS)
-        with cgutils.for_range(builder, blocks) as loop:
-            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+        total = cgutils.alloca_once(builder, FLOATS)
+        with each_block(builder, blocks) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
             builder.store(part(ir.Constant(long, 0), place), total)
-            with cgutils.for_range(builder, builder.sub(n, ir.Constant(n.type, 1))) as rest:
-                more = part(builder.add(rest.index, ir.Constant(long, 1)), place)
+            with each_block(builder, builder.sub(n, ir.Constant(n.type, 1))) as rest:
+                more = part(builder.add(rest, ir.Constant(long, 1)), place)
                 builder.store(builder.fadd(builder.load(total), more), total)
             _store(builder, builder.load(total), y, place, 4)
         return context.get_dummy_value()
@@ -144,11 +175,11 @@ def holds(typingctx: Any, row: Any, value: Any, blocks: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wanted = _spread(builder, _WORDS, args[1])
         found = cgutils.alloca_once_value(builder, ir.Constant(_BITS, [0] * BLOCK))
-        with cgutils.for_range(builder, args[2]) as loop:
-            place = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
-            same = builder.icmp_signed("==", _load(builder, _WORDS, args[0], place, 4), wanted)
+        with each_block(builder, args[2]) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
+            same = builder.icmp_signed("==", load_block(builder, _WORDS, args[0], place, 4), wanted)
             builder.store(builder.or_(builder.load(found), same), found)
-        return _reduce(builder, "or.v16i1", ir.IntType(1), [builder.load(found)])
+        return reduce_block(builder, "or.v16i1", ir.IntType(1), [builder.load(found)])
 
     return types.boolean(types.intp, types.int32, types.intp), codegen
 
@@ -159,7 +190,7 @@ def widen(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def each(place: Any) -> None:
-            block = _load(builder, _WORDS, args[1], place, 4)
+            block = load_block(builder, _WORDS, args[1], place, 4)
             _store(builder, builder.sext(block, _LONGS), args[0], place, 8)
 
         _overlapping(builder, args[2], each)
@@ -174,7 +205,7 @@ def copy(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def each(place: Any) -> None:
-            _store(builder, _load(builder, _FLOATS, args[1], place, 4), args[0], place, 4)
+            _store(builder, load_block(builder, FLOATS, args[1], place, 4), args[0], place, 4)
 
         _overlapping(builder, args[2], each)
         return context.get_dummy_value()

@@ -1,14 +1,14 @@
 """How much there is to gain in a world: from chance to a policy that knows every user's taste."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simrec.envs.choice import logit
-from simrec.envs.oracle import Oracle
+from simrec.envs.oracle import AHEAD, Oracle, replans
 from simrec.envs.plan import spread_list
-from simrec.envs.sessions import Observation
+from simrec.envs.playing import Played, Policy, Scores, Season, play, play_season
 from simrec.envs.users import affinity_of_all, has_plain_factors
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
@@ -16,8 +16,6 @@ from simrec.errors import SimrecError
 from simrec.randomness import generator
 
 Bound = dict[str, float]
-Scores = Callable[[Observation], NDArray[np.float64]]  # (B, I) for the observation just returned
-Policy = Callable[[RecommendVectorEnv], Scores]  # shows the unseen item with the highest score
 
 MOST_STATIC = 0.70  # share of the gain over chance that one list for everybody may have
 _ORACLE = (
@@ -35,16 +33,19 @@ def world_bounds(
     seed: int,
     sessions: int = 2048,
     slate_size: int = 1,
+    season: Season | None = None,
 ) -> dict[str, Bound]:
     """Play reference policies and return what they earn; a slate is their best unseen items.
 
-    All of them play the same users with the same luck and skip items already seen. `random` shows
-    any item, `popular` goes down the popularity list, `static` is the better of two lists that
-    are the same for everybody (by mean true affinity; and built greedily against boredom),
-    `myopic` shows the item with the highest true click probability now, and `oracle` is the better
-    of myopic and a plan made for each user by beam search. The oracle is approximate, as
-    `oracle_note` says, so a better policy may exist. The static lists are made against boredom, not
-    against the other moods.
+    All of them play the same users with the same luck and skip items already seen (with a season,
+    see `season_of`, that holds of first sessions: who comes later depends on who came back).
+    `random` shows any item, `popular` goes down the popularity list, `static` is the better of two
+    lists that are the same for everybody (by mean true affinity; and built greedily against
+    boredom), `myopic` shows the item with the highest true click probability now, and `oracle` is
+    the better of myopic and a plan made for each user by beam search, before every step where
+    clicks change tastes and once a session elsewhere. The oracle is approximate, as `oracle_note`
+    says, so a better policy may exist. The static lists are made against boredom, not against the
+    other moods.
 
     Args:
         world: The world judged; its truth is read.
@@ -52,10 +53,13 @@ def world_bounds(
         seed: Luck, and the choices of `random`.
         sessions: Sessions played by each policy, one a user.
         slate_size: Items shown in a step, k.
+        season: Play this instead of first sessions; None plays first sessions only.
 
     Returns:
-        For each of random, popular, static, myopic, oracle: clicks (mean over sessions of what
-        `Rules.reward` counts), clicks_se (its standard error) and length (mean steps).
+        For each of random, popular, static, myopic, oracle: reward (mean over sessions of what
+        `Rules.reward` counts), reward_se (its standard error) and length (mean steps); with
+        retention also returned (share of sessions after which the user came back), and with a
+        shift in the season reward_before and reward_since (sessions that began before it, or not).
     """
     rng = generator(seed, "bounds", "random")
 
@@ -63,7 +67,8 @@ def world_bounds(
         return lambda observation: rng.random((env.num_envs, world.n_items))
 
     def played(policy: Policy) -> Bound:
-        return _earned(world, policy, seed, sessions, slate_size)
+        whole = season or Season(sessions, 1)
+        return _bound(play_season(world, policy, seed, whole, slate_size), world, whole.dates)
 
     popular = np.argsort(-log_popularity, kind="stable")
     statics = [played(_down(order)) for order in _orders(world, seed, slate_size)]
@@ -72,9 +77,9 @@ def world_bounds(
     return {
         "random": played(at_random),
         "popular": played(_down(popular)),
-        "static": max(statics, key=_clicks),
+        "static": max(statics, key=_reward),
         "myopic": myopic,
-        "oracle": max(myopic, planned, key=_clicks),
+        "oracle": max(myopic, planned, key=_reward),
     }
 
 
@@ -91,10 +96,15 @@ def oracle_note(world: World, slate_size: int = 1) -> str:
     moods += [name for name in ("satiation", "novelty") if getattr(rules, name)]
     if world.schedule.shifts:
         moods.append("shifts")
-    followed = ""
-    if moods:  # made before the first click, so it cannot answer to the clicks that come
-        followed = f", once at the start, follows the expected course of {', '.join(moods)} and"
-    left_out = ["leaving"]
+    followed, left_out = "", ["leaving"]
+    course = f"follows the expected course of {', '.join(moods)}"
+    if replans(world):
+        followed = f", made anew before every step and {AHEAD} steps ahead, {course} and"
+        if rules.leave == "streak" and slate_size == 1:
+            followed = f"{followed.removesuffix(' and')}, counts who will have left, and"
+            left_out = ["what comes after those steps"]
+    elif moods:  # what comes depends on what is shown alone, so it is made once
+        followed = f", once at the start, {course} and"
     if slate_size > 1:
         left_out.append(f"that the places of a slate compete ('{rules.choice}')")
     if rules.reward != "clicks":
@@ -120,19 +130,19 @@ def static_order(
         slate_size: Items shown in a step, k.
     """
 
-    def clicks(order: NDArray[np.int64]) -> float:
-        return _clicks(_earned(world, _down(order), seed, sessions, slate_size))
+    def reward(order: NDArray[np.int64]) -> float:
+        return float(play(world, _down(order), seed, sessions, slate_size)[0].mean())
 
-    return max(_orders(world, seed, slate_size), key=clicks)
+    return max(_orders(world, seed, slate_size), key=reward)
 
 
 def static_share(bounds: Mapping[str, Mapping[str, float]]) -> float:
-    """Return (static - random) / (oracle - random) in clicks: the gain that needs no knowledge.
+    """Return (static - random) / (oracle - random) in reward: the gain that needs no knowledge.
 
     It is 1 where the oracle is no better than chance: there is nothing to learn.
     """
-    room = bounds["oracle"]["clicks"] - bounds["random"]["clicks"]
-    gained = bounds["static"]["clicks"] - bounds["random"]["clicks"]
+    room = bounds["oracle"]["reward"] - bounds["random"]["reward"]
+    gained = bounds["static"]["reward"] - bounds["random"]["reward"]
     return gained / room if room > 0 else 1.0
 
 
@@ -155,43 +165,31 @@ def check_headroom(bounds: Mapping[str, Mapping[str, float]], allow_static: bool
         )
 
 
-def play(
-    world: World, policy: Policy, seed: int, sessions: int, slate_size: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return clicks and steps (n,) of a policy in episode 0 of every slot."""
-    env = RecommendVectorEnv(world, sessions, slate_size=slate_size)
-    observation, _ = env.reset(seed=seed)
-    scores = policy(env)
-    clicks = np.zeros(sessions)
-    length = np.zeros(sessions)
-    going = np.ones(sessions, dtype=np.bool_)
-    while going.any():
-        unseen = env.action_masks()[:, : world.n_items]
-        ranked = np.where(unseen, scores(observation), -np.inf)
-        items = (
-            ranked.argmax(axis=1)
-            if slate_size == 1
-            else np.argsort(-ranked, axis=1, kind="stable")[:, :slate_size]
-        )
-        observation, reward, terminated, truncated, _ = env.step(items)
-        clicks += reward * going
-        length += going
-        going &= ~(terminated | truncated)
-    return clicks, length
-
-
-def _earned(world: World, policy: Policy, seed: int, sessions: int, slate_size: int) -> Bound:
-    """Return what a policy earns on average."""
-    clicks, length = play(world, policy, seed, sessions, slate_size)
-    return {
-        "clicks": float(clicks.mean()),
-        "clicks_se": float(clicks.std() / np.sqrt(sessions)),
-        "length": float(length.mean()),
+def _bound(played: Played, world: World, dates: int) -> Bound:
+    """Return what a policy earns on average; sessions are taken to be independent."""
+    found = {
+        "reward": float(played.reward.mean()),
+        "reward_se": float(played.reward.std() / np.sqrt(len(played.reward))),
+        "length": float(played.length.mean()),
     }
+    if world.retention is not None:
+        found["returned"] = float(played.back.mean())
+    shift = first_shift(world, dates)
+    if shift is not None:
+        since = played.start >= shift
+        found["reward_before"] = float(played.reward[~since].mean())
+        found["reward_since"] = float(played.reward[since].mean())
+    return found
 
 
-def _clicks(bound: Bound) -> float:
-    return bound["clicks"]
+def first_shift(world: World, dates: int) -> int | None:
+    """Return the date of the first shift that is neither at the start nor after `dates`, if any."""
+    known = [shift.date for shift in world.schedule.shifts if 0 < shift.date < dates]
+    return min(known, default=None)
+
+
+def _reward(bound: Bound) -> float:
+    return bound["reward"]
 
 
 def _orders(world: World, seed: int, slate_size: int) -> list[NDArray[np.int64]]:
@@ -226,5 +224,5 @@ def myopic_policy(env: RecommendVectorEnv) -> Scores:
 
 
 def planned_policy(env: RecommendVectorEnv) -> Scores:
-    """Follow a plan for the whole session, made by beam search; knows every user."""
+    """Follow a plan made by beam search (see `Oracle`); knows every user."""
     return Oracle(env, planned=True).scores

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.catalogue import Catalogue
 from simrec.datasets.columns import friend_pairs
 from simrec.datasets.dataset import Dataset
 from simrec.envs.fitting import Fitted
-from simrec.envs.friends import under_influence
+from simrec.envs.friends import Friends, under_influence
 from simrec.envs.llm_user import TOP, LLMUser
 from simrec.envs.modality_users import fit_modality_users
 from simrec.envs.planned import make_schedule
@@ -76,28 +75,38 @@ def fit_world(
     )
     if isinstance(users, ToldUsers):
         world = replace(world, name=f"{world.name} ({users.label})")
-    return behaving(spec, world, topic_names(spec, dataset.catalogue)), report
+    return behaving(spec, world, dataset), report
 
 
-def behaving(spec: WorldSpec, world: World, topics: tuple[str, ...]) -> World:
-    """Return a world with the rules, retention and schedule of a specification.
+def behaving(spec: WorldSpec, world: World, dataset: Dataset) -> World:
+    """Return a world with all of a specification that is no part of its population.
 
     Args:
-        spec: How users behave.
+        spec: How users behave: rules, retention, what is scheduled, creators, friends.
         world: Who they are.
-        topics: (G,) names of the world's topics; empty where they are clusters.
+        dataset: Names the topics, the makers of the items and the friends.
+
+    Raises:
+        SimrecError: The data has no such topic, attribute or friends.
     """
+    catalogue = dataset.catalogue
+    names: tuple[str, ...] = ()
+    if spec.topics_attribute is not None:
+        names = tuple(catalogue.attribute(spec.topics_attribute).vocabulary)
     schedule = make_schedule(
-        spec.shifts, spec.churn, topics=topics, n_items=world.n_items, seed=spec.seed
+        spec.shifts, spec.churn, topics=names, n_items=world.n_items, seed=spec.seed
     )
-    return replace(world, rules=spec.rules, retention=spec.retention, schedule=schedule)
-
-
-def topic_names(spec: WorldSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the names (G,) of a world's topics; empty where they are clusters."""
-    if spec.topics_attribute is None:
-        return ()
-    return tuple(catalogue.attribute(spec.topics_attribute).vocabulary)
+    friends = None
+    if spec.influence:
+        friends = Friends(_friends(dataset, "influence", spec.influence), spec.influence)
+    return replace(
+        world,
+        rules=spec.rules,
+        retention=spec.retention,
+        schedule=schedule,
+        creators=None if spec.creators is None else spec.creators.creators(catalogue, spec.seed),
+        friends=friends,
+    )
 
 
 def true_table(spec: WorldSpec, dataset: Dataset) -> ItemTable:
@@ -137,13 +146,18 @@ def _fitted(spec: WorldSpec, source: Source, table: ItemTable) -> Fitted:
 def _with_friends(spec: WorldSpec, fitted: Fitted, dataset: Dataset) -> Any:
     if not spec.friends:
         return fitted.users
+    return under_influence(fitted.users, _friends(dataset, "friends", spec.friends), spec.friends)
+
+
+def _friends(dataset: Dataset, key: str, pull: float) -> NDArray[np.int64]:
+    """Return the friendships (n, 2) that a key of the specification reads."""
     pairs = friend_pairs(dataset)
     if not len(pairs):
         raise SimrecError(
-            f"friends is {spec.friends}, but the data set '{dataset.catalogue.name}' names no "
-            "friends; expected a column 'friends' in users.parquet, or friends 0"
+            f"{key} is {pull}, but the data set '{dataset.catalogue.name}' names no friends; "
+            f"expected a column 'friends' in users.parquet, or {key} 0"
         )
-    return under_influence(fitted.users, pairs, spec.friends)
+    return pairs
 
 
 def _few(split: Split, spec: WorldSpec) -> Split:

@@ -75,24 +75,42 @@ class Choice(Protocol):
         ...
 
 
-def _one_click(
-    p: NDArray[np.float64], luck: NDArray[np.float64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the click and how narrow it was, where at most one place is clicked."""
-    place = clicked_place(p, luck[:, 0])
-    below = np.cumsum(p, axis=1) - p
-    within = (luck[:, :1] - below) / np.maximum(p, 1e-300)
-    return place[:, None] == np.arange(p.shape[1]), np.clip(within, 0.0, 1.0)
+def _appeal(utility: NDArray[np.float64], ignored: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return q (B, k): the probability of a click on a place that is looked at, 0 if ignored."""
+    return np.where(ignored, 0.0, expit(utility))
+
+
+class _OneClick:
+    """The answer of models in which at most one place is clicked."""
+
+    each_place = False
+
+    def probabilities(
+        self, utility: NDArray[np.float64], ignored: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """See Choice."""
+        raise NotImplementedError
+
+    def answer(
+        self,
+        utility: NDArray[np.float64],
+        ignored: NDArray[np.bool_],
+        luck: NDArray[np.float64],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """See Choice."""
+        p = self.probabilities(utility, ignored)
+        place = clicked_place(p, luck[:, 0])
+        below = np.cumsum(p, axis=1) - p
+        within = (luck[:, :1] - below) / np.maximum(p, 1e-300)
+        return place[:, None] == np.arange(p.shape[1]), np.clip(within, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Multinomial:
+class Multinomial(_OneClick):
     """At most one click, by a multinomial logit in which doing nothing has utility 0.
 
     McFadden's conditional choice model (1974; reconstructed): weight exp(z) for each option.
     """
-
-    each_place = False
 
     def probabilities(
         self, utility: NDArray[np.float64], ignored: NDArray[np.bool_]
@@ -100,18 +118,9 @@ class Multinomial:
         """Return exp(z_j) / (1 + sum exp(z))."""
         return click_probabilities(utility, ignored)
 
-    def answer(
-        self,
-        utility: NDArray[np.float64],
-        ignored: NDArray[np.bool_],
-        luck: NDArray[np.float64],
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """See Choice."""
-        return _one_click(self.probabilities(utility, ignored), luck)
-
 
 @dataclass(frozen=True)
-class Cascade:
+class Cascade(_OneClick):
     """From the top down to the first click (Craswell et al., WSDM 2008; reconstructed).
 
     After an item without a click the user looks at the next with probability `attention`, which
@@ -119,24 +128,14 @@ class Cascade:
     """
 
     attention: float
-    each_place = False
 
     def probabilities(
         self, utility: NDArray[np.float64], ignored: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Return attention^j * prod_{i<j}(1 - q_i) * q_j with q = sigmoid(z)."""
-        q = np.where(ignored, 0.0, expit(utility))
+        q = _appeal(utility, ignored)
         going = np.cumprod(self.attention * (1.0 - q), axis=1)
         return np.asarray(q * np.concatenate([np.ones_like(q[:, :1]), going[:, :-1]], axis=1))
-
-    def answer(
-        self,
-        utility: NDArray[np.float64],
-        ignored: NDArray[np.bool_],
-        luck: NDArray[np.float64],
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """See Choice."""
-        return _one_click(self.probabilities(utility, ignored), luck)
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class PositionBased:
         self, utility: NDArray[np.float64], ignored: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Return attention^j * sigmoid(z_j)."""
-        q = np.where(ignored, 0.0, expit(utility))
+        q = _appeal(utility, ignored)
         return np.asarray(q * self.attention ** np.arange(q.shape[1]))
 
     def answer(
@@ -181,7 +180,7 @@ class DependentClick:
         self, utility: NDArray[np.float64], ignored: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Return e_j * q_j; e_0 = 1, e_{j+1} = e_j (q_j browse + (1 - q_j) attention)."""
-        q = np.where(ignored, 0.0, expit(utility))
+        q = _appeal(utility, ignored)
         going = np.cumprod(q * self.browse + (1.0 - q) * self.attention, axis=1)
         return np.asarray(q * np.concatenate([np.ones_like(q[:, :1]), going[:, :-1]], axis=1))
 
@@ -192,7 +191,7 @@ class DependentClick:
         luck: NDArray[np.float64],
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """See Choice."""
-        q = np.where(ignored, 0.0, expit(utility))
+        q = _appeal(utility, ignored)
         liked = luck < q
         within = np.minimum(luck / np.maximum(q, 1e-300), 1.0)
         passed = (luck - q) / np.maximum(1.0 - q, 1e-300)

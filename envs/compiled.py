@@ -16,7 +16,9 @@ _REWARDS = ("clicks", "minutes", "likes", "depth")
 
 
 class Packed:
-    """One aligned row an item: scale * vector, effect, topics; shared by a world's batches.
+    """What a step reads of an item, in whole cache lines; shared by a world's batches.
+
+    An item's topics are looked up by their kind: most catalogues have few, which stay in the cache.
 
     Args:
         users: The population.
@@ -26,12 +28,33 @@ class Packed:
     def __init__(self, users: FactorUsers, topics: NDArray[np.float32]) -> None:
         self.users = users
         width, n_topics = users.item_vectors.shape[1], topics.shape[1]
-        wide = padded(width + 1)
-        row = wide + padded(n_topics)
-        self.rows = aligned(users.n_items, row)
-        self.rows[:, :width] = users.item_vectors * np.float32(users.scale)
-        self.rows[:, width] = users.item_effect
-        self.rows[:, wide : wide + n_topics] = topics
+        kinds, first = themes_of(topics)
+        self.rows = aligned(users.n_items, padded(width))  # scale * vector
+        np.multiply(users.item_vectors, np.float32(users.scale), out=self.rows[:, :width])
+        self.themes = aligned(len(first) + 1, padded(n_topics))  # each kind once; then a 0
+        self.themes[:-1, :n_topics] = topics[first]
+        self.aside = np.empty((users.n_items, 2), dtype=np.float32)  # effect, and bits of the kind
+        self.aside[:, 0] = users.item_effect
+        self.aside.view(np.int32)[:, 1] = kinds
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables."""
+        return self.rows.nbytes + self.themes.nbytes + self.aside.nbytes
+
+
+def themes_of(topics: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the kind (I,) of each row of topics (I, G), and a row (M,) that has each kind.
+
+    Rows of a kind are equal. (Equal rows are of a kind, unless chance makes the sums by which they
+    are sorted fall together; then every row is a kind of its own.)
+    """
+    words = np.ascontiguousarray(topics, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    weights = np.random.default_rng(0).integers(2**63, size=topics.shape[1], dtype=np.uint64)
+    _, first, kinds = np.unique(words @ weights, return_index=True, return_inverse=True)
+    if not (topics == topics[first][kinds]).all():
+        first = kinds = np.arange(len(topics))
+    return kinds.astype(np.int64), first.astype(np.int64)
 
 
 _PACKED: weakref.WeakValueDictionary[int, Packed] = weakref.WeakValueDictionary()
@@ -79,17 +102,19 @@ class Compiled:
         self._schedule = world.schedule
         self._n_topics = world.topics.shape[1]
         self._again = again and world.retention is None
-        topics, k = padded(self._n_topics), slate_size
+        topics, k, chunk = padded(self._n_topics), slate_size, kernel_layout.CHUNK
         self._tilt = np.zeros(topics, dtype=np.float32)
         none: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         no_dates = np.zeros(0, dtype=np.int64)
         lives = world.schedule.lifetimes
-        wide, width = memory.vector.shape[1] - topics, 0
-        table: NDArray[np.float32] = none
+        wide, width, n_themes = memory.vector.shape[1], 0, 0
+        table, aside, themes = none, none, none
         user_effect, user_vectors = none, none
         if factors is not None:
-            self._packed = pack(world)
-            table, width = self._packed.rows, factors.item_vectors.shape[1]
+            packed = pack(world)
+            table, aside, themes = packed.rows, packed.aside, packed.themes
+            self._packed, n_themes = packed, len(themes) - 1
+            width = factors.item_vectors.shape[1]
             user_effect = np.ascontiguousarray(factors.user_effect, dtype=np.float32)
             user_vectors = np.ascontiguousarray(factors.user_vectors, dtype=np.float32)
         shared: list[NDArray[Any]] = [
@@ -107,6 +132,8 @@ class Compiled:
             memory.reach,
             slots,
             table,
+            aside,
+            themes,
             np.ascontiguousarray(world.start_items, dtype=np.int64),
             np.ascontiguousarray(world.start_feedback, dtype=np.float32),
             np.ascontiguousarray(world.arrivals, dtype=np.int64),
@@ -115,15 +142,19 @@ class Compiled:
             no_dates if lives is None else np.ascontiguousarray(lives.appears, dtype=np.int64),
             no_dates if lives is None else np.ascontiguousarray(lives.expires, dtype=np.int64),
             self._tilt,
-            np.zeros((kernel_layout.CHUNK, k)),
-            np.zeros((kernel_layout.CHUNK, k)),
-            np.zeros(kernel_layout.CHUNK),
-            np.zeros(kernel_layout.CHUNK),
-            np.zeros((kernel_layout.CHUNK, k)),
-            np.zeros((kernel_layout.CHUNK, k), dtype=np.float32),
+            np.zeros((k, chunk)),
+            np.zeros((k, chunk)),
+            np.zeros(chunk),
+            np.zeros(chunk),
+            np.zeros((k, chunk)),
+            np.zeros((k, chunk), dtype=np.float32),
             np.zeros(max(wide, 0), dtype=np.float32),
             memory.marks,
-            np.zeros((kernel_layout.CHUNK, 4)),
+            np.zeros((chunk, 4)),
+            aligned(chunk, topics),
+            np.zeros(chunk),
+            np.zeros((chunk, k), dtype=np.int64),
+            np.zeros((4, chunk)),
         ]
         self._alive = shared, turns  # the kernel knows them by address only
         self._turns, self._dropped = turns, 2 * k
@@ -145,6 +176,7 @@ class Compiled:
                 world.n_items,
                 world.n_users,
                 len(world.arrivals),
+                n_themes,
                 rules.horizon,
                 rules.patience,
                 _CHOICES.index(rules.choice) if self.covers_answer else -1,

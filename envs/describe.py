@@ -9,11 +9,18 @@ from simrec.envs.debias import DebiasGain, debias_gain
 from simrec.envs.horizon import Planning, planning_gains, planning_verdict
 from simrec.envs.load import load, load_parts
 from simrec.envs.modality_users import ModalityUsers
+from simrec.envs.playing import Season, season_of
 from simrec.envs.resemblance import Resemblance
 from simrec.envs.spec import WorldSpec
 from simrec.files import home
 from simrec.interactions import IMPLICIT
 
+NOTHING = 1e-9  # a gap up to this much is rounding
+MORE = {  # of a bound, where the world has it
+    "returned": "share who came back",
+    "reward_before": "before the first shift",
+    "reward_since": "since",
+}
 PREDICTORS = (("model", "fitted users"), ("bias", "effects only"), ("item_mean", "item mean"))
 
 
@@ -48,6 +55,8 @@ class MeasuredWorld:
     planning: tuple[Planning, ...]
     verdict: str  # whether planning pays
     oracle: str  # how the oracle was computed
+    unit: str  # what is counted, a name in signals.REWARDS
+    played: str  # which sessions were played
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers and the verdict."""
@@ -143,23 +152,48 @@ def measured(spec: WorldSpec, *, seed: int, sessions: int) -> MeasuredWorld:
         sessions: Played by each policy; the planning comparison plays a quarter of them.
     """
     loaded = load(spec, home())
+    world, season = loaded.world, season_of(loaded.world, sessions)
     bounds = world_bounds(
-        loaded.world, log_popularity=loaded.table.log_popularity, seed=seed, sessions=sessions
+        world,
+        log_popularity=loaded.table.log_popularity,
+        seed=seed,
+        sessions=sessions,
+        season=season,
     )
-    gains = tuple(planning_gains(loaded.world, seed=seed, sessions=max(sessions // 4, 2)))
-    verdict = planning_verdict(gains, loaded.world)
-    note = oracle_note(loaded.world)
-    return MeasuredWorld(spec.dataset, bounds, static_share(bounds), gains, verdict, note)
+    gains = tuple(planning_gains(world, seed=seed, sessions=max(sessions // 4, 2)))
+    return MeasuredWorld(
+        spec.dataset,
+        bounds,
+        static_share(bounds),
+        gains,
+        planning_verdict(gains, world),
+        oracle_note(world),
+        world.rules.reward,
+        played_note(season, sessions),
+    )
+
+
+def played_note(season: Season | None, sessions: int) -> str:
+    """Say which sessions bounds were measured on."""
+    if season is None:
+        return f"{sessions:,} first sessions of each policy, the same users with the same luck"
+    return (
+        f"all sessions that begin within {season.dates:,} dates, {season.slots:,} users at a time: "
+        "in this world sessions are not alike (dates, returning users, creators or friends)"
+    )
 
 
 def bounds_lines(found: MeasuredWorld) -> list[str]:
     """Return the bounds and the planning comparison as lines."""
-    lines = [f"{found.name}: clicks per session (standard error) and steps"]
+    more = [name for name in MORE if name in found.bounds["random"]]
+    titles = "".join(f", {MORE[name]}" for name in more)
+    lines = [f"{found.name}: {found.unit} per session (standard error), steps{titles}"]
     for name, bound in found.bounds.items():
         lines.append(
-            f"  {name:8}{bound['clicks']:7.2f} ({bound['clicks_se']:.2f}) {bound['length']:6.1f}"
+            f"  {name:8}{bound['reward']:7.2f} ({bound['reward_se']:.2f}) {bound['length']:6.1f}"
+            + "".join(f"{bound[key]:9.2f}" for key in more)
         )
-    lines.append(found.oracle)
+    lines += [f"played: {found.played}", found.oracle]
     held = "" if found.static_share <= MOST_STATIC else f", more than the {MOST_STATIC:.0%} allowed"
     lines.append(f"one list for everybody has {found.static_share:.0%} of the gain{held}")
     lines += [f"  {gain.sentence()}" for gain in found.planning]
@@ -177,4 +211,25 @@ def realism_lines(found: Resemblance) -> list[str]:
         *(f"  {note}" for note in found.notes),
         f"overall distance {mean} {ends}; the same users with other luck {found.floor:.3f}; "
         f"shuffled users {wrong} {wrong_ends}, worse by {gap} {gap_ends}",
+        personal_sentence(found),
     ]
+
+
+def personal_sentence(found: Resemblance) -> str:
+    """Say whether the simulated users are the people they stand for, or anybody."""
+    gap, ends = found.personal_gap.texts(signed=True)
+    rank, rank_ends = found.ranking_gap.texts(signed=True)
+    figures = (
+        f"person by person shuffled users are worse by {gap} {ends}; by one's own simulated user "
+        f"real likes rank {rank} {rank_ends} better (AUC within a user) than by a stranger"
+    )
+    if found.personal_gap.low > NOTHING:
+        return f"the right user clearly matters: {figures}"
+    if found.ranking_gap.low > NOTHING:
+        return (
+            f"the right user matters for the order of items, not for how many are liked: {figures}"
+        )
+    return (
+        "the fit has no personal signal that held-out events show, so shuffled users cannot score "
+        f"clearly worse: {figures}"
+    )

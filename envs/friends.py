@@ -1,6 +1,7 @@
 """The influence of friends: tastes drawn towards the mean taste of one's friends.
 
-Once, before anybody plays (`under_influence`), or as a process while they do (`Friends`).
+Once, before anybody plays (`under_influence`, a world's `friends`), or as a process while they do
+(`Friends`, a world's `influence`), in which the population of one environment moves itself.
 """
 
 from dataclasses import dataclass, replace

@@ -3,27 +3,29 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from simrec.envs.bounds import myopic_policy, planned_policy, play
-from simrec.envs.world import World
+from simrec.envs.bounds import myopic_policy, planned_policy
+from simrec.envs.playing import play
+from simrec.envs.world import Rules, World
 from simrec.randomness import generator
 from simrec.statistics import Interval, paired_interval, resolved
 
-WORTH = 0.02  # share of clicks that planning must add to be called worth it
+WORTH = 0.02  # share of the reward that planning must add to be called worth it
 
 
 @dataclass(frozen=True)
 class Planning:
-    """Clicks per session of the greedy and the planning oracle under one pair of rules."""
+    """What the greedy and the planning oracle earn a session under one pair of rules."""
 
     horizon: int
     boredom: float
     myopic: float
     planned: float
     gain: Interval  # planned - myopic, paired by session
+    unit: str = Rules.reward  # what is counted
 
     @property
     def share(self) -> float:
-        """The gain in units of the myopic clicks."""
+        """The gain in units of what the myopic one earns."""
         return self.gain.mean / self.myopic if self.myopic > 0 else 0.0
 
     def sentence(self) -> str:
@@ -34,12 +36,12 @@ class Planning:
         elif resolved(self.gain) and self.gain.mean > 0:
             verdict = "planning pays a little"
         elif resolved(self.gain):
-            verdict = "our planner loses (its search ignores leaving and is not exhaustive)"
+            verdict = "our planner loses (its search is approximate)"
         else:
             verdict = "planning makes no difference that can be seen"
         return (
             f"horizon {self.horizon}, boredom {self.boredom:g}: {verdict}, greedy "
-            f"{self.myopic:.2f} and planned {self.planned:.2f} clicks, {mean} {ends} "
+            f"{self.myopic:.2f} and planned {self.planned:.2f} {self.unit}, {mean} {ends} "
             f"({self.share:+.1%})"
         )
 
@@ -53,8 +55,8 @@ def planning_gains(
 ) -> list[Planning]:
     """Play the myopic and the planning oracle on the same users with the same luck.
 
-    Both know every user. The myopic one shows what is most likely clicked now; the planning one
-    follows a list found by beam search over the whole session, which ignores leaving.
+    Both know every user and play first sessions. The myopic one shows what is most likely clicked
+    now; the planning one follows a beam search, as `oracle_note` says.
 
     Args:
         world: The world; its truth is read.
@@ -83,7 +85,11 @@ def planning_gains(
         planned, _ = play(varied, planned_policy, seed, sessions)
         rng = generator(seed, "planning", length)
         gain = paired_interval(planned, myopic, rng=rng, resamples=2000)
-        found.append(Planning(length, bored, float(myopic.mean()), float(planned.mean()), gain))
+        found.append(
+            Planning(
+                length, bored, float(myopic.mean()), float(planned.mean()), gain, world.rules.reward
+            )
+        )
     return found
 
 

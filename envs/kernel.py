@@ -16,7 +16,7 @@ from numba import carray
 
 from simrec.envs.blocks import at as pointer
 from simrec.envs.kernel_after import display, look_on, remember, settle
-from simrec.envs.kernel_begin import begin_row, who_arrives
+from simrec.envs.kernel_begin import begin_row, fetch_user, who_arrives
 from simrec.envs.kernel_chunk import fetch_ahead, heed, respond, score
 from simrec.envs.kernel_parts import session_key, show
 
@@ -75,6 +75,7 @@ def _begin_again(at, ints, seed, known, n_ended):
         key = session_key(b, episode, seed, at, ints)
         counts[b, EPISODE], keys[b] = episode, key
         counts[b, USER] = who_arrives(key, at, ints)
+        fetch_user(counts[b, USER], at, ints)
     for x in range(known + 1, n_ended + 1):
         b = ended[x]
         begin_row(b, counts[b, USER], counts[b, EPISODE], keys[b], at, ints)

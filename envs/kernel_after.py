@@ -21,10 +21,10 @@ from simrec.envs.signals import LIKE_FROM
 from simrec.envs.kernel_layout import (
     ALIKE, BATCH, BEFORE, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK,
     CLICKED, CLICKS, COUNTS, EFFORT, ENDED, EPISODE, HAS_RING, HAS_SATED, HAS_SEEN, HAS_WATCH,
-    HISTORY, HORIZON, LATELY, LEAVES, LENGTH, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_FEEDBACK,
+    HISTORY, HORIZON, KINDS, LATELY, LEAVES, LENGTH, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_FEEDBACK,
     OUT_HISTORY, OUT_LEFT, OUT_REWARD, OUT_STEP, OUT_WATCH, OUT_WHO, PATIENCE, PAYS, REACH, REWARD,
-    RING, SATED, SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, TOPICS, USER,
-    VECTOR, WIDE, WIDTH, WINDOW, WITHIN, part,
+    RING, SATED, SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, THEMES, TOPICS,
+    USER, VECTOR, WIDE, WIDTH, WINDOW, WITHIN, part,
 )
 # fmt: on
 # isort: on
@@ -57,15 +57,15 @@ def _drift(vector, reach, table, slate, clicked, clicks, rate, target, width):
 def look_on(chunk, n, at, ints, k):
     """Fill the signals beside the clicks: minutes, likes and the best watch ratio of the step."""
     has_watch = ints[HAS_WATCH]
-    z = carray(pointer(at[SCRATCH]), (CHUNK, k), np.float64)
-    clicked = carray(pointer(at[CLICKED]), (CHUNK, k), np.float32)
-    within = carray(pointer(at[WITHIN]), (CHUNK, k), np.float64)
+    z = carray(pointer(at[SCRATCH]), (k, CHUNK), np.float64)
+    clicked = carray(pointer(at[CLICKED]), (k, CHUNK), np.float32)
+    within = carray(pointer(at[WITHIN]), (k, CHUNK), np.float64)
     signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
     watch = carray(pointer(at[OUT_WATCH]), (ints[BATCH], k), np.float32)
     for c in range(n):
         minutes, likes, best = 0.0, 0.0, 0.0
         for j in range(k):
-            ratio = watch_ratio(z[c, j], within[c, j]) if clicked[c, j] > 0 else 0.0
+            ratio = watch_ratio(z[j, c], within[j, c]) if clicked[j, c] > 0 else 0.0
             minutes += ratio
             likes += 1.0 if ratio >= LIKE_FROM else 0.0
             best = max(best, ratio)
@@ -83,28 +83,31 @@ def remember(chunk, n, at, ints, floats, oldest, slates):
     )  # fmt: skip
     has_sated, has_seen, has_ring = ints[HAS_SATED], ints[HAS_SEEN], ints[HAS_RING]
     drift, recovery = floats[9], floats[11]
-    row_bytes, topic_bytes, blocks = (wide + topics) * 4, topics * 4, topics // BLOCK
-    themes_at, slates_at = at[TABLE] + wide * 4, slates.ctypes.data
-    lately_at, ring_at = at[LATELY], at[RING]
+    topic_bytes, blocks = topics * 4, topics // BLOCK
+    themes_at, lately_at, kinds_at = at[THEMES], at[LATELY], at[KINDS]
+    kinds = carray(pointer(kinds_at), (CHUNK, k), np.int64)
     if has_ring:
         for j in range(k):
             place = oldest + j if oldest + j < window else oldest + j - window
-            for b in range(chunk, chunk + n):
-                themes = themes_at + slates[b, j] * row_bytes
-                slot = ring_at + (place * batch + b) * topic_bytes
-                add(lately_at + b * topic_bytes, slot, np.float32(-1.0), blocks)
-                put(slot, themes, np.float32(1.0), blocks)
-                add(lately_at + b * topic_bytes, themes, np.float32(1.0), blocks)
+            ring = carray(pointer(at[RING] + place * batch * 4), batch, np.int32)
+            for c in range(n):
+                lately = lately_at + (chunk + c) * topic_bytes
+                gone = themes_at + ring[chunk + c] * topic_bytes
+                come = themes_at + kinds[c, j] * topic_bytes
+                add(lately, gone, np.float32(-1.0), blocks)
+                add(lately, come, np.float32(1.0), blocks)
+                ring[chunk + c] = kinds[c, j]
     else:  # the slate fills the window
-        for b in range(chunk, chunk + n):
-            last = slates_at + (b * k + k - window) * 8
-            pile(lately_at + b * topic_bytes, themes_at, row_bytes, last, window, blocks)
+        for c in range(n):
+            last = kinds_at + (c * k + k - window) * 8
+            pile(lately_at + (chunk + c) * topic_bytes, themes_at, topic_bytes, last, window,
+                 blocks)  # fmt: skip
     if has_sated or has_seen or drift > 0.0:
-        clicked = carray(pointer(at[CLICKED]), (CHUNK, k), np.float32)
+        clicked = carray(pointer(at[CLICKED]), (k, CHUNK), np.float32)
         signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
-        vector = carray(pointer(at[VECTOR]), (batch, wide + topics), np.float32)
+        vector = carray(pointer(at[VECTOR]), (batch, wide), np.float32)
         reach = carray(pointer(at[REACH]), (batch,), np.float32)
-        table = carray(pointer(at[TABLE]), (n_items, wide + topics), np.float32)
+        table = carray(pointer(at[TABLE]), (n_items, wide), np.float32)
         target = carray(pointer(at[TARGET]), (wide,), np.float32)
         for c in range(n):
             b = chunk + c
@@ -112,15 +115,15 @@ def remember(chunk, n, at, ints, floats, oldest, slates):
             if has_sated:
                 put(tired, tired, np.float32(recovery), blocks)
             for j in range(k):
-                themes = themes_at + slates[b, j] * row_bytes
-                if has_sated and clicked[c, j] > 0:
-                    add(tired, themes, clicked[c, j], blocks)
+                themes = themes_at + kinds[c, j] * topic_bytes
+                if has_sated and clicked[j, c] > 0:
+                    add(tired, themes, clicked[j, c], blocks)
                 if has_seen:
                     add(seen, themes, np.float32(1.0), blocks)
             clicks = signals[c, CLICKS]
             if drift > 0.0 and clicks > 0.0:
                 _drift(
-                    vector[b], floats[0] * reach[b], table, slates[b], clicked[c], clicks, drift,
+                    vector[b], floats[0] * reach[b], table, slates[b], clicked[:, c], clicks, drift,
                     target, width,
                 )  # fmt: skip
 
@@ -177,6 +180,12 @@ def display(chunk, n, at, ints, again, fresh):
     left = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
     cut = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
     who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
+    if length <= 2 * BLOCK:  # shorter than it takes to find out what is needed
+        for b in range(chunk, chunk + n):
+            show(b, start + counts[b, STEP] * k, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+            who[b, 0] = counts[b, USER]
+            who[b, 1] = counts[b, EPISODE]
+        return
     for b in range(chunk, chunk + n):
         step = counts[b, STEP]
         if (step > 1) & (not fresh):  # if it ended, this will be written over

@@ -18,8 +18,8 @@ from simrec.envs.kernel_parts import ARRIVAL, session_key, show, then, unit
 from simrec.envs.kernel_layout import (
     ARRIVALS, BATCH, BEFORE, BY_RECORD, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE, HAS_FACTORS,
     HAS_RING, HAS_SATED, HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LENGTH, LIKED, MARKS, N_ARRIVALS,
-    N_MARKS, N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, REWARD, RING, SATED,
-    SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER,
+    N_MARKS, N_THEMES, N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, REWARD, RING,
+    SATED, SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER,
     USER_EFFECT, USER_VECTORS, VECTOR, WIDE, WIDTH, WINDOW, entry, part,
 )
 # fmt: on
@@ -32,6 +32,18 @@ def _clear(row, n):
     numbers = carray(pointer(row), n, np.float32)
     for x in range(n):
         numbers[x] = 0.0
+
+
+@part
+def fetch_user(u, at, ints):
+    """Ask for what the world holds of a user: the history before the session, and the tastes."""
+    h, width = ints[HISTORY], ints[WIDTH]
+    for line in range(0, h * 8 + 64, 64):
+        fetch(at[START_ITEMS] + u * h * 8 + line)
+    fetch(at[START_LIKED] + u * h * 4)
+    if ints[HAS_FACTORS]:
+        for line in range(0, width * 4, 64):
+            fetch(at[USER_VECTORS] + u * width * 4 + line)
 
 
 @part
@@ -49,9 +61,6 @@ def begin_row(b, u, episode, key, at, ints):
     start_items = carray(pointer(at[START_ITEMS] + u * h * 8), h, np.int64)
     start_liked = carray(pointer(at[START_LIKED] + u * h * 4), h, np.float32)
     own = at[USER_VECTORS] + u * width * 4
-    if ints[HAS_FACTORS]:
-        for line in range(0, width * 4, 64):
-            fetch(own + line)
     keys[b] = key
     counts[b, STEP] = 0
     counts[b, STREAK] = 0
@@ -71,8 +80,9 @@ def begin_row(b, u, episode, key, at, ints):
             item = start_items[x]
             marks[(item >> 6) & (N_MARKS - 1)] |= np.uint64(1) << np.uint64(item & 63)
     if ints[HAS_RING]:
+        ring = carray(pointer(at[RING]), (ints[WINDOW], batch), np.int32)
         for x in range(ints[WINDOW]):
-            _clear(at[RING] + (x * batch + b) * topics * 4, topics)
+            ring[x, b] = ints[N_THEMES]  # the row of zeros after the themes
     if ints[HAS_SATED]:
         _clear(at[SATED] + b * topics * 4, topics)
     if ints[HAS_SEEN]:
@@ -81,7 +91,7 @@ def begin_row(b, u, episode, key, at, ints):
         _clear(at[LATELY] + b * topics * 4, topics)
         effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
         reach = carray(pointer(at[REACH]), (batch,), np.float32)
-        vector = carray(pointer(at[VECTOR] + b * (wide + topics) * 4), wide, np.float32)
+        vector = carray(pointer(at[VECTOR] + b * wide * 4), wide, np.float32)
         taste = carray(pointer(own), width, np.float32)
         effect[b] = carray(pointer(at[USER_EFFECT]), (n_users,), np.float32)[u]
         square = np.float32(0.0)
@@ -89,7 +99,6 @@ def begin_row(b, u, episode, key, at, ints):
             vector[d] = taste[d]
             square += taste[d] * taste[d]
         reach[b] = math.sqrt(square)
-        vector[width] = 1.0  # meets the item's effect
 
 
 @part

@@ -13,15 +13,16 @@ from numba import carray
 from simrec.envs.blocks import BLOCK, add, dot, fetch, holds, put
 from simrec.envs.blocks import at as pointer
 from simrec.envs.kernel_parts import choose, exp, luck_of
+from simrec.envs.kernel_scores import score_four, score_one
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    AHEAD, ALIKE, APPEARS, BEFORE, BY_BOREDOM, BY_MARK, BY_RECORD, CHOICE, CHUNK, CLICKED, CLICKS,
-    COUNTS, EFFECT, EXPIRES, HAS_LIVES, HAS_SATED, HAS_SEEN, HAS_TILT, HISTORY, ITEMS, KEYS, LATELY,
-    LEAVES, LENGTH, LIKED, LUCK, MARKS, MOST, NEAR, N_ITEMS, N_MARKS, ODDS, OUT_FEEDBACK,
-    OUT_HISTORY, SATED, SCRATCH, SEARCH, SEEN, SIGNALS, STEP, TABLE, TAPE, TILT, TOPICS, VECTOR,
-    WIDE, WINDOW, WITHIN, part,
+    AHEAD, ALIKE, APPEARS, ASIDE, BASE, BATCH, BEFORE, BY_BOREDOM, BY_MARK, BY_RECORD, CHOICE,
+    CHUNK, CLICKED, CLICKS, COUNTS, EFFECT, EXPIRES, HAS_LIVES, HAS_SATED, HAS_SEEN, HAS_TILT,
+    HISTORY, ITEMS, KEYS, KINDS, LANES, LATELY, LEAVES, LENGTH, LIKED, LUCK, MARKS, MOST, NEAR,
+    N_ITEMS, N_MARKS, ODDS, OUT_FEEDBACK, OUT_HISTORY, QUERY, SATED, SCRATCH, SEARCH, SEEN, SIGNALS,
+    STEP, TABLE, TAPE, THEMES, TILT, TOPICS, VECTOR, WIDE, WINDOW, WITHIN, part,
 )
 # fmt: on
 # isort: on
@@ -53,62 +54,112 @@ def fetch_ahead(chunk, n, at, ints, slates):
 
 
 @part
-def score(chunk, n, at, ints, floats, slates):
-    """Fill the utilities z of the slates, their exponentials, and the luck of the step."""
-    batch, k = slates.shape
-    wide, topics, window, leaves = ints[WIDE], ints[TOPICS], ints[WINDOW], ints[LEAVES]
+def _fetch_rows(first, last, at, ints, slates):
+    """Ask for what the table holds of the items first to last - 1 of the slates, row after row."""
+    n, row_bytes = slates.size, ints[WIDE] * 4
+    table_at, aside_at = at[TABLE], at[ASIDE]
+    items = carray(pointer(slates.ctypes.data), n, np.int64)
+    for x in range(first, min(last, n)):
+        row = table_at + items[x] * row_bytes
+        fetch(aside_at + items[x] * 8)
+        for line in range(0, row_bytes, 64):
+            fetch(row + line)
+
+
+@part
+def _wishes(chunk, n, at, ints, floats, k):
+    """Fill what each user's moods make of topics, what an item starts from, and the luck."""
+    batch, topics, window = ints[BATCH], ints[TOPICS], ints[WINDOW]
     has_sated, has_seen = ints[HAS_SATED], ints[HAS_SEEN]
     moods = has_sated or has_seen or ints[HAS_TILT]
     intercept, boredom, satiation, novelty = floats[1], floats[2], floats[10], floats[12]
+    topic_bytes, blocks = topics * 4, topics // BLOCK
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
     effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
-    every_z = carray(pointer(at[SCRATCH]), (CHUNK * k,), np.float64)
-    odds = carray(pointer(at[ODDS]), (CHUNK * k,), np.float64)
+    base = carray(pointer(at[BASE]), (CHUNK,), np.float64)
     luck = carray(pointer(at[LUCK]), (CHUNK,), np.float64)
-    alike = carray(pointer(at[ALIKE]), (CHUNK,), np.float64)
-    table_at, slates_at, z_at = at[TABLE], slates.ctypes.data, at[SCRATCH]
-    row_bytes, to_topics, topic_bytes = (wide + topics) * 4, wide * 4, topics * 4
-    blocks, topic_blocks = (wide + topics) // BLOCK, topics // BLOCK
-    ahead, far = (AHEAD + k - 1) // k, ints[N_ITEMS] * row_bytes > NEAR
     for c in range(n):
         b = chunk + c
-        if far and b + ahead < batch:
-            coming = carray(pointer(slates_at + (b + ahead) * k * 8), k, np.int64)
-            for j in range(k):
-                address = table_at + coming[j] * row_bytes
-                for line in range(0, row_bytes, 64):
-                    fetch(address + line)
-        slate = carray(pointer(slates_at + b * k * 8), k, np.int64)
-        z = carray(pointer(z_at + c * k * 8), k, np.float64)
         shown = counts[b, STEP] * k
-        lately = at[LATELY] + b * topic_bytes
-        # the query: its inner product with an item's row is the item's utility
-        share = 1.0 / max(min(window, shown), 1)
-        base = intercept + effect[b]
-        query = at[VECTOR] + b * row_bytes
-        put(query + to_topics, lately, np.float32(-boredom * share), topic_blocks)
+        query = at[QUERY] + c * topic_bytes
+        weight = np.float32(-boredom / max(min(window, shown), 1))
+        put(query, at[LATELY] + b * topic_bytes, weight, blocks)
+        base[c] = intercept + effect[b]
         if moods:
-            add(query + to_topics, at[TILT], np.float32(1.0), topic_blocks)
+            add(query, at[TILT], np.float32(1.0), blocks)
             if has_sated:
-                tired = at[SATED] + b * topic_bytes
-                add(query + to_topics, tired, np.float32(-satiation), topic_blocks)
+                add(query, at[SATED] + b * topic_bytes, np.float32(-satiation), blocks)
             if has_seen:
                 part = np.float32(-novelty / max(shown, 1))
-                add(query + to_topics, at[SEEN] + b * topic_bytes, part, topic_blocks)
-                base += novelty
-        for j in range(k):
-            z[j] = base + dot(table_at + slate[j] * row_bytes, query, blocks)
-        if leaves == BY_BOREDOM:
-            alike[c] = 0.0
+                add(query, at[SEEN] + b * topic_bytes, part, blocks)
+                base[c] += novelty
+    if n == CHUNK:  # a number known beforehand makes vector instructions of it
+        for c in range(CHUNK):
+            luck[c] = luck_of(keys[chunk + c], counts[chunk + c, STEP], 0)
+    else:
+        for c in range(n):
+            luck[c] = luck_of(keys[chunk + c], counts[chunk + c, STEP], 0)
+
+
+@part
+def score(chunk, n, at, ints, floats, slates):
+    """Fill the utilities z of the slates, their exponentials, and the luck of the step."""
+    batch, k = slates.shape
+    topics, window, leaves = ints[TOPICS], ints[WINDOW], ints[LEAVES]
+    row_bytes, topic_bytes = ints[WIDE] * 4, topics * 4
+    table, aside, themes, query, z_at, kinds = (
+        at[TABLE], at[ASIDE], at[THEMES], at[QUERY], at[SCRATCH], at[KINDS]
+    )  # fmt: skip
+    items, own = slates.ctypes.data + chunk * k * 8, at[VECTOR] + chunk * row_bytes
+    far = ints[N_ITEMS] * row_bytes > NEAR
+    _wishes(chunk, n, at, ints, floats, k)
+    if k == 1:
+        if far:
+            _fetch_rows(chunk + CHUNK, chunk + 2 * CHUNK, at, ints, slates)
+        for c in range(0, n - 3, 4):
+            score_four(items + c * 8, z_at + c * 8, 8, kinds + c * 8, table, row_bytes, aside,
+                       own + c * row_bytes, row_bytes, themes, topic_bytes,
+                       query + c * topic_bytes, topic_bytes)  # fmt: skip
+        for c in range(n // 4 * 4, n):
+            score_one(items + c * 8, z_at + c * 8, 8, kinds + c * 8, table, row_bytes, aside,
+                      own + c * row_bytes, 0, themes, topic_bytes,
+                      query + c * topic_bytes, 0)  # fmt: skip
+    else:
+        for c in range(n):
+            if far:
+                ask = (chunk + c) * k + AHEAD
+                _fetch_rows(ask, ask + k, at, ints, slates)
+            x, y = c * k * 8, z_at + c * 8
+            for _ in range(k // 4):
+                score_four(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
+                           own, 0, themes, topic_bytes, query, 0)  # fmt: skip
+                x, y = x + 32, y + 4 * CHUNK * 8
+            for _ in range(k % 4):
+                score_one(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
+                          own, 0, themes, topic_bytes, query, 0)  # fmt: skip
+                x, y = x + 8, y + CHUNK * 8
+            own += row_bytes
+            query += topic_bytes
+    base = carray(pointer(at[BASE]), (CHUNK,), np.float64)
+    z = carray(pointer(z_at), (k * CHUNK,), np.float64)
+    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
+    for j in range(k):
+        for c in range(CHUNK):
+            x = j * CHUNK + c
+            z[x] = min(max(z[x] + base[c], -MOST), MOST)
+            odds[x] = exp(z[x])
+    if leaves == BY_BOREDOM:
+        alike = carray(pointer(at[ALIKE]), (CHUNK,), np.float64)
+        counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+        kind = carray(pointer(kinds), (CHUNK * k,), np.int64)
+        for c in range(n):
+            b = chunk + c
+            lately = at[LATELY] + b * topic_bytes
+            total = 0.0
             for j in range(k):
-                row = table_at + slate[j] * row_bytes
-                alike[c] += dot(row + to_topics, lately, topic_blocks) * share
-    for x in range(n * k):
-        every_z[x] = min(max(every_z[x], -MOST), MOST)
-        odds[x] = exp(every_z[x])
-    for c in range(n):
-        luck[c] = luck_of(keys[chunk + c], counts[chunk + c, STEP], 0)
+                total += dot(themes + kind[c * k + j] * topic_bytes, lately, topics // BLOCK)
+            alike[c] = total / max(min(window, counts[b, STEP] * k), 1)
 
 
 @part
@@ -118,18 +169,18 @@ def heed(chunk, n, at, ints, date, slates):
     n_items, search, tape = ints[N_ITEMS], ints[SEARCH], ints[TAPE]
     start, blocks = ints[BEFORE] + ints[HISTORY], (ints[LENGTH] + BLOCK - 1) // BLOCK
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    slates_at, odds_at, items_at, marks_at = slates.ctypes.data, at[ODDS], at[ITEMS], at[MARKS]
+    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
+    slates_at, items_at, marks_at = slates.ctypes.data, at[ITEMS], at[MARKS]
     for c in range(n):
         b = chunk + c
         slate = carray(pointer(slates_at + b * k * 8), k, np.int64)
-        odds = carray(pointer(odds_at + c * k * 8), k, np.float64)
         past = items_at + (b * tape + start + counts[b, STEP] * k - blocks * BLOCK) * 4
         if search == BY_RECORD:
             for j in range(k):
                 known = holds(past, np.int32(slate[j]), blocks)
                 for i in range(j):
                     known |= slate[i] == slate[j]
-                odds[j] = 0.0 if known else odds[j]
+                odds[j * CHUNK + c] = 0.0 if known else odds[j * CHUNK + c]
             continue
         marks = carray(pointer(marks_at + b * N_MARKS * 8), N_MARKS, np.uint64)
         for j in range(k):
@@ -139,62 +190,48 @@ def heed(chunk, n, at, ints, date, slates):
             marks[word] = before | bit
             known = (before & bit) != np.uint64(0)
             if search == BY_MARK:
-                odds[j] = 0.0 if known else odds[j]
+                odds[j * CHUNK + c] = 0.0 if known else odds[j * CHUNK + c]
             elif known:  # seen before, or earlier in the slate, or another item's mark
                 if holds(past, np.int32(item), blocks):
-                    odds[j] = 0.0
+                    odds[j * CHUNK + c] = 0.0
                 for i in range(j):
                     if slate[i] == item:
-                        odds[j] = 0.0
+                        odds[j * CHUNK + c] = 0.0
     if ints[HAS_LIVES]:
         appears = carray(pointer(at[APPEARS]), (n_items,), np.int64)
         expires = carray(pointer(at[EXPIRES]), (n_items,), np.int64)
-        every = carray(pointer(odds_at), n * k, np.float64)
-        shown = carray(pointer(slates_at + chunk * k * 8), n * k, np.int64)
-        for x in range(n * k):
-            if not (appears[shown[x]] <= date < expires[shown[x]]):
-                every[x] = 0.0
+        for c in range(n):
+            for j in range(k):
+                item = slates[chunk + c, j]
+                if not (appears[item] <= date < expires[item]):
+                    odds[j * CHUNK + c] = 0.0
 
 
 @part
 def respond(chunk, n, at, ints, floats, watched, slates):
     """Let the users choose, and write slates and clicks to their records."""
     batch, k = slates.shape
-    choice, tape, start = ints[CHOICE], ints[TAPE], ints[BEFORE] + ints[HISTORY]
-    attention, browse = floats[3], floats[4]
+    tape, start = ints[TAPE], ints[BEFORE] + ints[HISTORY]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
+    keys = carray(pointer(at[KEYS] + chunk * 8), (n,), np.uint64)
     luck = carray(pointer(at[LUCK]), (CHUNK,), np.float64)
     signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
-    every_odds = carray(pointer(at[ODDS]), (CHUNK * k,), np.float64)
-    every_click = carray(pointer(at[CLICKED]), (CHUNK * k,), np.float32)
-    every_within = carray(pointer(at[WITHIN]), (CHUNK * k,), np.float64)
-    slates_at, odds_at, clicked_at = slates.ctypes.data, at[ODDS], at[CLICKED]
-    within_at, items_at, liked_at = at[WITHIN], at[ITEMS], at[LIKED]
-    if k == 1:  # where all kinds agree
-        for c in range(n):
-            q = every_odds[c] / (1.0 + every_odds[c])
-            every_click[c] = 1.0 if luck[c] < q else 0.0
-            if watched:
-                every_within[c] = min(luck[c] / max(q, 1e-300), 1.0)
-    else:
-        for c in range(n):
-            odds = carray(pointer(odds_at + c * k * 8), k, np.float64)
-            clicked = carray(pointer(clicked_at + c * k * 4), k, np.float32)
-            within = carray(pointer(within_at + c * k * 8), k, np.float64)
-            b = chunk + c
-            step = counts[b, STEP]
-            choose(choice, k, attention, browse, keys[b], step, luck[c], odds, clicked, within)
+    odds = carray(pointer(at[ODDS]), (k, CHUNK), np.float64)
+    clicked = carray(pointer(at[CLICKED]), (k, CHUNK), np.float32)
+    within = carray(pointer(at[WITHIN]), (k, CHUNK), np.float64)
+    lanes = carray(pointer(at[LANES]), (4, CHUNK), np.float64)
+    steps = counts[chunk : chunk + n, STEP]
+    choose(ints[CHOICE], n, floats[3], floats[4], watched, keys, steps, luck, lanes, odds, clicked,
+           within)  # fmt: skip
+    items_at, liked_at = at[ITEMS], at[LIKED]
     for c in range(n):
         b = chunk + c
         place = (b * tape + start + counts[b, STEP] * k) * 4
-        slate = carray(pointer(slates_at + b * k * 8), k, np.int64)
-        clicked = carray(pointer(clicked_at + c * k * 4), k, np.float32)
         record = carray(pointer(items_at + place), k, np.int32)
         liked = carray(pointer(liked_at + place), k, np.float32)
         clicks = np.float32(0.0)
         for j in range(k):
-            clicks += clicked[j]
-            record[j] = slate[j]
-            liked[j] = clicked[j]
+            clicks += clicked[j, c]
+            record[j] = slates[b, j]
+            liked[j] = clicked[j, c]
         signals[c, CLICKS] = clicks

@@ -9,9 +9,9 @@ from typing import Any
 from numba import njit
 
 N_MARKS = 16  # words of marks a session: 1,024 bits that say which items it may have seen
-CHUNK = 32  # users served together, so that their numbers stay close at hand
+CHUNK = 64  # users served together, so that their numbers stay close at hand
 NEAR = 2**19  # bytes of an item table that stays in the cache: its rows need not be fetched
-AHEAD = 8  # rows that are fetched before they are needed
+AHEAD = 32  # rows that are fetched before they are needed
 MOST = 27.631021115928547  # logit(1 - 1e-12), as in choice.EDGE
 MULTINOMIAL, CASCADE, POSITION, DEPENDENT = range(4)
 BY_CLICKS, BY_MINUTES, BY_LIKES, BY_DEPTH = range(4)
@@ -26,22 +26,23 @@ MINUTES, LIKES, BEST = 1, 2, 3  # columns of a step's signals, after CLICKS
 # places in the row of addresses, see `simrec.envs.compiled`
 (
     COUNTS, SUMS, KEYS, ITEMS, LIKED, RING, LATELY, SATED, SEEN, EFFECT, VECTOR, REACH,
-    SLOTS, TABLE, START_ITEMS, START_LIKED, ARRIVALS, USER_EFFECT, USER_VECTORS, APPEARS, EXPIRES,
-    TILT, SCRATCH, ODDS, LUCK, ALIKE, WITHIN, CLICKED, TARGET, MARKS, SIGNALS,
+    SLOTS, TABLE, ASIDE, THEMES, START_ITEMS, START_LIKED, ARRIVALS, USER_EFFECT, USER_VECTORS,
+    APPEARS, EXPIRES, TILT, SCRATCH, ODDS, LUCK, ALIKE, WITHIN, CLICKED, TARGET, MARKS, SIGNALS,
+    QUERY, BASE, KINDS, LANES,
     OUT_HISTORY, OUT_FEEDBACK, OUT_STEP, OUT_REWARD, OUT_LEFT, OUT_CUT, OUT_WHO, OUT_WATCH,
     LAST_HISTORY, LAST_FEEDBACK, LAST_STEP, LAST_COUNTS, LAST_SUMS, ENDED,
-) = range(45)  # fmt: skip
+) = range(51)  # fmt: skip
 # places in the row of whole numbers
 (
     BATCH, LENGTH, HISTORY, BEFORE, TAPE, WIDTH, WIDE, TOPICS, WINDOW, N_ITEMS, N_USERS, N_ARRIVALS,
-    HORIZON, PATIENCE, CHOICE, PAYS, LEAVES,
+    N_THEMES, HORIZON, PATIENCE, CHOICE, PAYS, LEAVES,
     HAS_FACTORS, HAS_SATED, HAS_SEEN, HAS_TILT, HAS_LIVES, HAS_WATCH, HAS_RING, SEARCH, SHOWN,
-) = range(26)  # fmt: skip
+) = range(27)  # fmt: skip
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and infinity still count
 _SOURCES = (  # a change to any of them makes the kept machine code stale
     "blocks", "kernel", "kernel_after", "kernel_begin", "kernel_chunk", "kernel_layout",
-    "kernel_parts",
+    "kernel_parts", "kernel_scores",
 )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ from simrec.randomness import Purpose
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, CASCADE, ITEMS, LENGTH, LIKED, MULTINOMIAL, POSITION, SLOTS, TAPE, part,
+    BATCH, CASCADE, CHUNK, DEPENDENT, ITEMS, LENGTH, LIKED, MULTINOMIAL, POSITION, SLOTS, TAPE,
+    part,
 )
 # fmt: on
 # isort: on
@@ -83,60 +84,61 @@ def watch_ratio(z, within):
 
 
 @part
-def choose(kind, k, attention, browse, key, step, first, odds, clicked, within):
-    """Fill clicked (k,) and within (k,) from odds e**z (k,), 0 for an item that is ignored.
+def choose(kind, n, attention, browse, watched, keys, steps, first, lanes, odds, clicked, within):
+    """Fill clicked, and if `watched` within, from odds e**z, 0 for an item that is ignored.
 
-    `first` is the luck of place 0.
+    These are (k, CHUNK), of as many users side by side, whom every line below serves together; n of
+    them are there. `first` (CHUNK,) is the luck of place 0; `lanes` (4, CHUNK), room to work in.
     """
-    if kind == MULTINOMIAL:  # without a way out of the loop, which nobody could foresee
-        total, below = 1.0, 0.0
+    k = len(odds)
+    lucks, looks, weights, belows = lanes[0], lanes[1], lanes[2], lanes[3]
+    for c in range(CHUNK):
+        lucks[c], looks[c], belows[c] = first[c], 1.0, 0.0
+    if kind == MULTINOMIAL and k > 1:
+        for c in range(CHUNK):
+            weights[c] = 1.0
         for j in range(k):
-            total += odds[j]
-        target, over, weight = first * total, 0.0, 1.0
-        for j in range(k):
-            above = below + odds[j]
-            hit = (below <= target) & (target < above)
-            clicked[j] = 1.0 if hit else 0.0
-            over = target - below if hit else over
-            weight = odds[j] if hit else weight
-            below = above
-        narrow = min(max(over / weight, 0.0), 1.0)
-        for j in range(k):
-            within[j] = narrow  # counts only where there was a click
-        return
+            for c in range(CHUNK):
+                weights[c] += odds[j, c]
+        for c in range(CHUNK):
+            lucks[c] *= weights[c]
     for j in range(k):
-        clicked[j] = 0.0
-        within[j] = 0.0
-    if kind == CASCADE:
-        target = first
-        below, going = 0.0, 1.0
-        for j in range(k):
-            q = odds[j] / (1.0 + odds[j])
-            weight = going * q
-            going *= attention * (1.0 - q)
-            if target < below + weight:
-                clicked[j] = 1.0
-                within[j] = min(max((target - below) / weight, 0.0), 1.0)
-                break
-            below += weight
-        return
-    look = 1.0
-    for j in range(k):
-        q = odds[j] / (1.0 + odds[j])
-        luck = first if j == 0 else luck_of(key, step, j)
-        if kind == POSITION:
-            p = q * look
-            look *= attention
-            if luck < p:
-                clicked[j] = 1.0
-                within[j] = luck / p
-        elif luck < q:
-            clicked[j] = 1.0
-            within[j] = luck / q
-            if within[j] >= browse:
-                break
-        elif (luck - q) / (1.0 - q) >= attention:
-            break
+        if j > 0 and kind in (POSITION, DEPENDENT):
+            for c in range(n):
+                lucks[c] = luck_of(keys[c], steps[c], j)
+        if kind == MULTINOMIAL and k > 1:  # the odds are intervals one after the other
+            for c in range(CHUNK):
+                over = lucks[c] - belows[c]
+                clicked[j, c] = 1.0 if (over >= 0.0) & (over < odds[j, c]) else 0.0
+                if watched:
+                    within[j, c] = min(max(over / max(odds[j, c], 1e-300), 0.0), 1.0)
+                belows[c] += odds[j, c]
+        elif kind == CASCADE:
+            for c in range(CHUNK):
+                q = odds[j, c] / (1.0 + odds[j, c])
+                over, weight = lucks[c] - belows[c], looks[c] * q
+                clicked[j, c] = 1.0 if (over >= 0.0) & (over < weight) else 0.0
+                if watched:
+                    within[j, c] = min(max(over / max(weight, 1e-300), 0.0), 1.0)
+                looks[c] *= attention * (1.0 - q)
+                belows[c] += weight
+        elif kind == DEPENDENT:
+            for c in range(CHUNK):
+                q = odds[j, c] / (1.0 + odds[j, c])
+                hit = lucks[c] < q
+                narrow = min(lucks[c] / max(q, 1e-300), 1.0)
+                clicked[j, c] = looks[c] if hit else 0.0
+                within[j, c] = narrow
+                passed = (lucks[c] - q) / max(1.0 - q, 1e-300)
+                goes_on = ((narrow < browse) & hit) | ((passed < attention) & (not hit))
+                looks[c] = looks[c] if goes_on else 0.0
+        else:  # each place on its own
+            for c in range(CHUNK):
+                p = odds[j, c] / (1.0 + odds[j, c]) * looks[c]
+                clicked[j, c] = 1.0 if lucks[c] < p else 0.0
+                if watched:
+                    within[j, c] = min(lucks[c] / max(p, 1e-300), 1.0)
+                looks[c] *= attention
 
 
 @part

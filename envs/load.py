@@ -15,7 +15,7 @@ from simrec.catalogue import Catalogue
 from simrec.datasets.columns import EventColumns, event_columns, split_dataset
 from simrec.datasets.dataset import Dataset
 from simrec.datasets.source import read_dataset
-from simrec.envs.build import Source, behaving, fit_world, topic_names
+from simrec.envs.build import Source, behaving, fit_world
 from simrec.envs.propensity import bayes_propensity, popularity_propensity
 from simrec.envs.saved import SCHEMA
 from simrec.envs.spec import BAYES, BEHAVIOUR
@@ -39,8 +39,13 @@ class Loaded:
 
     world: World
     table: ItemTable
-    catalogue: Catalogue
+    dataset: Dataset
     fit: Mapping[str, Any]  # FitReport.as_dict()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items."""
+        return self.dataset.catalogue
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -134,27 +139,25 @@ def load(spec: WorldSpec, data_home: Path) -> Loaded:
         field.name: field.default for field in fields(spec) if field.name in BEHAVIOUR
     }
     fitted = _load(replace(spec, **plain), data_home)
-    topics = topic_names(spec, fitted.catalogue)
-    return replace(fitted, world=behaving(spec, fitted.world, topics))
+    return replace(fitted, world=behaving(spec, fitted.world, fitted.dataset))
 
 
 @lru_cache(maxsize=8)
 def _load(spec: WorldSpec, data_home: Path) -> Loaded:
     """Return a fitted world from disk or fitted now; `data_home` is part of the cache's key."""
     source = load_parts(spec)
-    catalogue = source.dataset.catalogue
     folder = world_folder(spec, source, data_home)
     if folder.is_dir():
         table = ItemTable.load(folder / "items.safetensors")
         fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-        return Loaded(World.load(folder / "world"), table, catalogue, fit)
+        return Loaded(World.load(folder / "world"), table, source.dataset, fit)
     table = make_table(spec, source)
     world, report = fit_world(spec, source, table)
     with atomic_folder(folder) as temporary:
         world.save(temporary / "world")
         table.save(temporary / "items.safetensors")
         write_json(temporary / "fit.json", report.as_dict())
-    return Loaded(world, table, catalogue, report.as_dict())
+    return Loaded(world, table, source.dataset, report.as_dict())
 
 
 def world_folder(spec: WorldSpec, source: Source, data_home: Path) -> Path:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from simrec.datasets.source import IMPORTS
-from simrec.envs.bounds import MOST_STATIC, NO_MOODS
+from simrec.envs.arguments import ENDINGS, MEANINGS, REWARDS
+from simrec.envs.bounds import MOST_STATIC
 from simrec.envs.cards import write_card
-from simrec.envs.describe import PREDICTORS, fitted, measured, realism_lines
+from simrec.envs.describe import MORE, PREDICTORS, fitted, measured, realism_lines
 from simrec.envs.load import load, load_parts
 from simrec.envs.registry import world_spec
 from simrec.envs.resemblance import resemblance
@@ -27,48 +28,6 @@ POLICIES = ("random", "popular", "static", "myopic", "oracle")
 # A world whose best static list has more than 70 % of the gain must say here why it is kept.
 STATIC_REASONS: Mapping[str, str] = {}
 HISTORY: Mapping[str, tuple[str, ...]] = {}  # changes after v0, newest first
-ARGUMENTS: Mapping[str, str] = {
-    "dataset": "name in the library, or module:function",
-    "seed": "of generated data, split, item table and fit",
-    "topics_attribute": "attribute whose values bore; None takes clusters of items",
-    "like_at": "feedback of at least this much is a like",
-    "history": "H, items known of a user before the first step",
-    "min_item_events": "items with fewer events are left out",
-    "min_user_events": "users with fewer events are left out",
-    "text": "text encoder of the item table",
-    "users": "factor, modality (they weigh the parts of items) or llm (played by a model)",
-    "rank": "length of the taste vectors of factor users",
-    "shrinkage": "ridge penalty of tastes; None takes the fit's own, chosen cross-validates",
-    "user_scale": "times the users' effects; 1 is calibrated",
-    "item_scale": "times the items' effects; 1 is calibrated",
-    "interaction_scale": "times the personal part of taste; 1 is calibrated",
-    "intercept_shift": "logits added for every pair; 0 is calibrated",
-    "horizon": "T, steps after which a session is truncated",
-    "patience": "steps in a row without a click after which the user leaves",
-    "boredom": "logits lost by an item whose topics equal those shown lately",
-    "window": "items shown lately that count for boredom",
-    "debias": "weight ratings by the inverse chance that they were given; bayes estimates it",
-    "friends": "pull of friends on taste vectors, 0 to 1",
-    "user_model": "users llm: the model that plays them, such as openai:MODEL@URL",
-    "user_options": "users llm: further arguments of the model's backend",
-    "people": "users llm: how many arrive, each asked about every item",
-    "choice": "multinomial, cascade, position or dependent",
-    "attention": "chance of looking at the next place; not used by multinomial",
-    "browse": "the same just after a click, for dependent",
-    "reward": "clicks, minutes, likes or depth",
-    "minutes": "length of an item, for reward minutes",
-    "leave": "streak, boredom or budget",
-    "tolerance": "mean overlap at which a step is bad, for leave boredom",
-    "budget": "effort a user spends in a session, for leave budget",
-    "refund": "part of a step's effort that a fully watched item gives back",
-    "drift": "share of the way that tastes go towards what was clicked",
-    "satiation": "logits lost for one item of the same topics clicked just before",
-    "recovery": "share of satiation that is left after a step",
-    "novelty": "logits gained by an item unlike all that was shown in the session",
-    "retention": "when users come back: base, gain, days",
-    "shifts": "tastes that shift: a list of date, size, topics, until",
-    "churn": "items that come and go: share, last, lifetime",
-}
 
 
 def page_facts(id: str, *, sessions: int = SESSIONS, card: Path | None = None) -> dict[str, Any]:
@@ -107,8 +66,10 @@ def page_facts(id: str, *, sessions: int = SESSIONS, card: Path | None = None) -
         "planning": [gain.sentence() for gain in bounds.planning],
         "verdict": bounds.verdict,
         "oracle": bounds.oracle,
+        "played": bounds.played,
         "realism": realism_lines(alike),
         "realism_overall": [alike.overall.mean, alike.floor, alike.shuffled.mean],
+        "realism_personal": [getattr(alike.personal_gap, e) for e in ("mean", "low", "high")],
     }
 
 
@@ -126,9 +87,13 @@ def page(facts: Mapping[str, Any]) -> str:
     """Return the Markdown of a world's page from its numbers."""
     spec, fit, id = facts["spec"], facts["fit"], facts["id"]
     items, horizon = fit["items"], spec["horizon"]
-    reward = "1 a click in the slate, so 0 or 1 a step: a user clicks at most one place"
+    unit = spec["reward"]
+    reward = REWARDS[unit]
+    if unit == "clicks" and spec["choice"] in ("position", "dependent"):
+        reward = "1 a click in the slate, 0 to k a step"
     attribute = spec["topics_attribute"]
     topics = f"values of '{attribute}'" if attribute else "clusters of items"
+    more = [name for name in MORE if name in facts["bounds"]["random"]]
     lines = [
         f"# {id}",
         "",
@@ -144,24 +109,24 @@ def page(facts: Mapping[str, Any]) -> str:
         f"most recent last; `feedback` ({facts['length']},) float32, 0 or 1; `step` (1,) int64 "
         f"from 0 to {horizon} (with `slate_size=k` the first two are {spec['history']} + {horizon} "
         "k long) |",
-        f"| Reward | {reward}; unit: clicks |",
-        f"| Ending | terminated after {spec['patience']} steps in a row without a click (the user "
-        f"left); truncated at step {horizon}; never both |",
+        f"| Reward | {reward}; unit: {unit} |",
+        f"| Ending | terminated after {ENDINGS[spec['leave']].format(**spec)} (the user left); "
+        f"truncated at step {horizon}; never both |",
         f"| Users | {fit['users']:,}, of whom {fit['arrivals']:,} arrive (met only online) |",
         f"| Topics that bore | {facts['topics']} {topics} |",
         "",
         "## Bounds",
         "",
-        # numbers measured before the note was kept are all of worlds without moods
-        f"Clicks per session on the same users with the same luck. {facts.get('oracle', NO_MOODS)}",
+        f"{unit.capitalize()} per session, from {facts['played']}. {facts['oracle']}",
         "",
-        "| policy | clicks | standard error | steps |",
-        "|---|---|---|---|",
+        f"| policy | {unit} | standard error | steps |" + "".join(f" {MORE[m]} |" for m in more),
+        "|---|---|---|---|" + "---|" * len(more),
     ]
     for name in POLICIES:
         bound = facts["bounds"][name]
         lines.append(
-            f"| {name} | {bound['clicks']:.2f} | {bound['clicks_se']:.2f} | {bound['length']:.1f} |"
+            f"| {name} | {bound['reward']:.2f} | {bound['reward_se']:.2f} | {bound['length']:.1f} |"
+            + "".join(f" {bound[m]:.2f} |" for m in more)
         )
     reason = STATIC_REASONS.get(id)
     lines += [
@@ -206,13 +171,13 @@ def page(facts: Mapping[str, Any]) -> str:
         "## Arguments",
         "",
         "`gymnasium.make` and `make_vec` take any of these, and beside them `slate_size`, "
-        "`signals` and `masks` (more in the info), `behaviour` (other rules, a schedule, "
-        "retention, creators, friends) and `observability` (`partial`; `full` adds the true "
-        "state, for research only).",
+        "`signals` and `masks` (more in the info), `behaviour` (objects of one's own in place of "
+        "rules, schedule, retention, creators, friends) and `observability` (`partial`; `full` "
+        "adds the true state, for research only).",
         "",
         "| argument | here | meaning |",
         "|---|---|---|",
-        *(f"| {name} | {spec[name]} | {meaning} |" for name, meaning in ARGUMENTS.items()),
+        *(f"| {name} | {spec[name]} | {meaning} |" for name, meaning in MEANINGS.items()),
         "",
         "## Versions",
         "",
@@ -233,18 +198,20 @@ def world_table(folder: Path) -> str:
         raise SimrecError(f"there are no pages in {folder}; run `simrec env pages` first")
     rows = [
         "| world | users | items | feedback | random, static, oracle | planning | realism (floor, "
-        "shuffled) |",
-        "|---|---|---|---|---|---|---|",
+        "shuffled) | shuffled, person by person |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for facts in sorted((json.loads(f.read_text(encoding="utf-8")) for f in files), key=_order):
         fit, bounds = facts["fit"], facts["bounds"]
-        clicks = ", ".join(f"{bounds[n]['clicks']:.1f}" for n in ("random", "static", "oracle"))
+        earned = ", ".join(f"{bounds[n]['reward']:.1f}" for n in ("random", "static", "oracle"))
+        unit = "" if facts["spec"]["reward"] == "clicks" else f" {facts['spec']['reward']}"
         own, floor, shuffled = facts["realism_overall"]
+        worse, low, high = facts["realism_personal"]
         pays = "pays" if facts["verdict"].startswith("Planning pays") else "adds little"
         rows.append(
             f"| [{facts['id']}]({folder.as_posix()}/{_stem(facts['id'])}.md) | {fit['users']:,} | "
-            f"{fit['items']:,} | {fit['unit']} | {clicks} | {pays} | {own:.3f} ({floor:.3f}, "
-            f"{shuffled:.3f}) |"
+            f"{fit['items']:,} | {fit['unit']} | {earned}{unit} | {pays} | {own:.3f} ({floor:.3f}, "
+            f"{shuffled:.3f}) | worse by {worse:.3f} [{low:.3f}, {high:.3f}] |"
         )
     return "\n".join(rows)
 

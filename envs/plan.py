@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.envs.moods import Course, Moods
+from simrec.envs.moods import Begun, Course, Moods
 
 
 def spread_list(
@@ -48,13 +48,16 @@ def beam_plans(
     boredom: float,
     window: int,
     moods: Moods | None = None,
+    begun: Begun | None = None,
     beams: int = 8,
     candidates: int = 80,
 ) -> NDArray[np.int64]:
     """Return a list for each user that plans for the most expected clicks, by beam search.
 
-    Approximate: a beam keeps few partial lists, only the user's best items are candidates, leaving
-    is ignored, and moods other than boredom follow their expected course (see `Moods`).
+    Approximate: a beam keeps few partial lists, only the user's best items are candidates, and
+    moods other than boredom follow their expected course (see `Moods`). A plan for sessions that
+    have begun counts a click only as far as the user is likely to be there still, where a streak
+    of bad steps drives users away; any other plan ignores leaving.
 
     Args:
         logits: (B, I) true logits of P(like); -inf where an item must not be used.
@@ -63,6 +66,7 @@ def beam_plans(
         boredom: Logits lost at full overlap.
         window: Items shown lately that count.
         moods: What else changes tastes; None = nothing.
+        begun: Where the sessions stand; None = at their start.
         beams: Partial lists kept for each user, W.
         candidates: Items considered for each user, K.
 
@@ -79,27 +83,69 @@ def beam_plans(
     plan = np.zeros((n_users, 1, 0), dtype=np.int64)  # (B, W, t) places in the pool
     free = np.ones((n_users, 1, k), dtype=np.bool_)  # (B, W, K)
     total = np.zeros((n_users, 1), dtype=np.float32)  # (B, W) expected clicks so far
-    course = None if moods is None else Course(moods, themes, pool)
-    for _ in range(length):
-        recent = plan[:, :, -window:]
-        if recent.shape[2]:
-            mean = themes[rows[:, :, None], recent].mean(axis=2)  # (B, W, G)
-        else:
-            mean = np.zeros((*plan.shape[:2], themes.shape[2]), dtype=np.float32)
+    course = None if moods is None else Course(moods, themes, pool, begun)
+    staying = None if begun is None or begun.patience is None else _Staying(begun)
+    for place_of_list in range(length):
+        mean = _lately(themes, plan[:, :, -window:], begun, window - place_of_list)
         bored = odds[:, None, :] * np.exp(-boredom * (mean @ themes.transpose(0, 2, 1)))
         if course is not None:
             bored = bored * np.exp(course.logits())
-        score = np.where(free, total[:, :, None] + bored / (1.0 + bored), -1.0)
+        click = bored / (1.0 + bored)
+        there = 1.0 if staying is None else staying.chance()[:, :, None]
+        score = np.where(free, total[:, :, None] + there * click, -1.0)
         flat = score.reshape(n_users, -1)
         width = min(beams, flat.shape[1])
         kept = np.argpartition(-flat, width - 1, axis=1)[:, :width]
         parent, place = np.divmod(kept, k)  # (B, W) each
         if course is not None:
-            odds_then = bored[rows, parent, place]
-            course.follow(parent, place, odds_then / (1.0 + odds_then))
+            course.follow(parent, place, click[rows, parent, place])
+        if staying is not None:
+            staying.follow(parent, click[rows, parent, place])
         total = np.take_along_axis(flat, kept, axis=1)
         plan = np.concatenate([plan[rows, parent], place[:, :, None]], axis=2)
         free = free[rows, parent]
         np.put_along_axis(free, place[:, :, None], False, axis=2)
     winner = plan[rows[:, 0], total.argmax(axis=1)]  # (B, T)
     return np.asarray(np.take_along_axis(pool, winner, axis=1), dtype=np.int64)
+
+
+def _lately(
+    themes: NDArray[np.float32], places: NDArray[np.int64], begun: Begun | None, before: int
+) -> NDArray[np.float32]:
+    """Return the mean topics (B, W, G) of the items shown lately.
+
+    Args:
+        themes: (B, K, G) topics of the candidates.
+        places: (B, W, t) candidates that the lists end with.
+        begun: What was shown before the lists.
+        before: How many items before the lists still count; none if not positive.
+    """
+    rows = np.arange(len(themes))[:, None, None]
+    total = themes[rows, places].sum(axis=2)
+    count = np.full((len(themes), 1, 1), places.shape[2])
+    if begun is not None and before > 0:
+        there = begun.there[:, -before:]
+        total = total + (begun.lately[:, -before:] * there[:, :, None]).sum(axis=1)[:, None]
+        count = count + there.sum(axis=1)[:, None, None]
+    return np.asarray(total / np.maximum(count, 1), dtype=np.float32)
+
+
+class _Staying:
+    """How likely users are still there along W partial lists, where a streak drives them away."""
+
+    def __init__(self, begun: Begun) -> None:
+        assert begun.patience is not None
+        #: (B, W, patience): the chance of being there with that many bad steps in a row.
+        self._mass = np.eye(begun.patience)[np.minimum(begun.streak, begun.patience - 1)][:, None]
+
+    def chance(self) -> NDArray[np.float64]:
+        """Return the chance (B, W) of being there."""
+        return np.asarray(self._mass.sum(axis=2))
+
+    def follow(self, parent: NDArray[np.int64], click: NDArray[np.float64]) -> None:
+        """Go on with the lists (B, W') from their parents, with the chances of a click."""
+        mass = self._mass[np.arange(len(parent))[:, None], parent]
+        after = np.empty_like(mass)
+        after[:, :, 0] = click * mass.sum(axis=2)
+        after[:, :, 1:] = (1.0 - click)[:, :, None] * mass[:, :, :-1]
+        self._mass = after

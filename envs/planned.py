@@ -1,4 +1,4 @@
-"""What a specification plans for certain dates, in words that fit a file: shifts and churn."""
+"""What a specification plans, in words that fit a file: shifts, churn and creators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simrec.catalogue import Catalogue
+from simrec.envs.creators import Creators
 from simrec.envs.schedule import FOREVER, Lifetimes, Schedule, Shift
 from simrec.errors import SimrecError, nearest
 from simrec.randomness import generator
@@ -72,6 +74,70 @@ class Churn:
         appears[changing] = np.arange(len(changing)) * self.last // max(len(changing), 1)
         expires[changing] = np.minimum(appears[changing] + self.lifetime, FOREVER)
         return Lifetimes(appears, expires)
+
+
+@dataclass(frozen=True)
+class PlannedCreators:
+    """Creators whose items are found by an attribute, or dealt out; see `simrec.envs.creators`.
+
+    Raises:
+        SimrecError: A number is out of its range, or both an attribute and a count are given.
+    """
+
+    attribute: str | None = None  # whose first value names the creator; None deals items out
+    count: int | None = None  # creators where items are dealt out; None = one for ten items
+    reserve: float = 0.25  # share of each creator's items that wait, drawn at random; below 1
+    period: int = Creators.period  # see Creators for these
+    least: float = Creators.least
+    more: float = Creators.more
+    releases: int = Creators.releases
+    clicks: bool = Creators.clicks
+
+    def __post_init__(self) -> None:
+        """Check the ranges that Creators does not."""
+        if not 0.0 <= self.reserve < 1.0:
+            raise SimrecError(f"creators.reserve is {self.reserve}; expected 0 or more and below 1")
+        if self.count is not None and self.count < 1:
+            raise SimrecError(f"creators.count is {self.count}; expected 1 or more")
+        if self.count is not None and self.attribute is not None:
+            raise SimrecError(
+                f"creators are given by the attribute '{self.attribute}' and by a count of "
+                f"{self.count}; expected one of the two"
+            )
+
+    def creators(self, catalogue: Catalogue, seed: int) -> Creators:
+        """Return the creators of a catalogue; the same for the same seed.
+
+        An item without a value of the attribute has a creator of its own.
+
+        Raises:
+            SimrecError: There is no such attribute, or a setting of Creators is out of its range.
+        """
+        rng, n = generator(seed, "creators"), len(catalogue)
+        if self.attribute is None:
+            count = self.count or max(n // 10, 1)
+            owner = rng.permutation(n) % count
+        else:
+            member = catalogue.attribute(self.attribute).membership > 0
+            owner = np.where(member.any(axis=1), member.argmax(axis=1), -1)
+            nobody = np.flatnonzero(owner < 0)
+            owner[nobody] = member.shape[1] + np.arange(len(nobody))
+            owner = np.unique(owner, return_inverse=True)[1]
+        # within each creator, the places by a random order: the first are on offer
+        order = np.lexsort((rng.random(n), owner))
+        size = np.bincount(owner)
+        place = np.empty(n, dtype=np.int64)
+        place[order] = np.arange(n) - np.repeat(np.cumsum(size) - size, size)
+        listed = place < size[owner] - np.floor(self.reserve * size[owner])
+        return Creators(
+            owner.astype(np.int64),
+            listed,
+            self.period,
+            self.least,
+            self.more,
+            self.releases,
+            self.clicks,
+        )
 
 
 def make_schedule(

@@ -14,8 +14,17 @@ from simrec.envs.world import World
 class Processes:
     """Creators and friends of one batch of sessions, and the world as they have made it.
 
-    Both answer to what the whole batch is shown, so the course of a session depends on the other
-    slots too; the same seed, batch and slates still give the same bytes.
+    A population effect: one batch of sessions is the whole market. Shared by its slots, and by
+    nobody else, are the items on offer (creators) and everybody's taste as a session begins
+    (friends); choices, moods, luck and leaving stay each session's own. Two environments never
+    share either, and `reset(seed=...)` puts both back to date 0. So a session's course depends on
+    (world, seed, all slots, all slates) and not on its own slot alone. What still holds:
+
+    - the same seed, slots and slates give the same bytes, whatever was played before;
+    - a batch of one slot is the single environment with that slot, to the byte;
+    - creators only see sums over the batch, so the order of its slots does not matter, and until
+      the first review every slot of a batch goes as it would alone;
+    - a user without friends has, in a first session, the course they would have without any.
 
     Args:
         world: The world as it is at date 0; it is not changed.

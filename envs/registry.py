@@ -1,12 +1,12 @@
 """From a name to an environment: what `gymnasium.make` calls, and worlds of one's own."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import gymnasium
 
-from simrec.envs.load import load
+from simrec.envs.load import Loaded, load
 from simrec.envs.observability import (
     FullRecommendEnv,
     FullRecommendVectorEnv,
@@ -145,13 +145,12 @@ def make_single(
         observability: "partial"; "full" adds the user's true state to the observation, for research
             on what partial observability costs (see `simrec.envs.observability`).
         behaviour: What `World.changed` takes, for parts that are objects; the rest has fields.
-        **spec: Fields of WorldSpec; retention, shifts and churn also as mappings of their fields.
+        **spec: Fields of WorldSpec; parts such as retention also as mappings of their fields.
     """
-    check_observability(observability)
-    loaded = load(make_spec(spec), home())
+    loaded = _asked(spec, observability, behaviour)
     make = RecommendEnv if observability == "partial" else FullRecommendEnv
     return make(
-        loaded.world.changed(**behaviour) if behaviour else loaded.world,
+        loaded.world,
         slate_size=slate_size,
         slot=slot,
         render_mode=render_mode,
@@ -178,24 +177,31 @@ def make_vector(
     Args:
         num_envs: Parallel users B.
         slate_size: Items shown in a step, k.
-        signals: Put `watch`, `like` and `skip` into the info.
+        signals: As for `make_single`, and the arguments that follow.
         masks: Put `action_mask` into the info.
-        observability: "partial"; "full" adds the user's true state to the observation, for research
-            on what partial observability costs (see `simrec.envs.observability`).
-        behaviour: What `World.changed` takes, for parts that are objects; the rest has fields.
-        **spec: Fields of WorldSpec; retention, shifts and churn also as mappings of their fields.
+        observability: "partial" or "full".
+        behaviour: Parts that are objects.
+        **spec: Fields of WorldSpec.
     """
-    check_observability(observability)
-    loaded = load(make_spec(spec), home())
+    loaded = _asked(spec, observability, behaviour)
     make = RecommendVectorEnv if observability == "partial" else FullRecommendVectorEnv
     return make(
-        loaded.world.changed(**behaviour) if behaviour else loaded.world,
+        loaded.world,
         num_envs,
         slate_size=slate_size,
         table=loaded.table,
         signals=signals,
         masks=masks,
     )
+
+
+def _asked(
+    spec: Mapping[str, Any], observability: str, behaviour: Mapping[str, Any] | None
+) -> Loaded:
+    """Return the world that a factory's arguments describe, with what belongs to it."""
+    check_observability(observability)
+    loaded = load(make_spec(spec), home())
+    return replace(loaded, world=loaded.world.changed(**behaviour)) if behaviour else loaded
 
 
 def register(id: str, *, dataset: str, **spec: Any) -> None:

@@ -3,6 +3,9 @@
 Every user of the held-out part is offered, in the simulation, exactly what the log says they met:
 for ratings the pairs they rated; for an implicit log their events among corrected negatives. The
 answers of the simulated user stand against those of the real one.
+
+Most distances compare populations, and dealing users out at random leaves a population as it is.
+Those in PERSONAL compare person with person, so they are where a wrong population must show.
 """
 
 from collections.abc import Mapping
@@ -13,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.envs import behaviour
-from simrec.envs.behaviour import Answers, Distance, Offered
+from simrec.envs.behaviour import Answers, Distance, Offered, ranking_by_user
 from simrec.envs.implicit import corrected_offers, exposure_of
 from simrec.envs.rhythm import (
     length_rhythm,
@@ -42,6 +45,8 @@ DISTANCES: Mapping[str, Distance] = {
     "category entropy": behaviour.entropy_distance,
     "spread between users": behaviour.spread_distance,
 }
+OWN = "own choices"  # ranking of a user's own likes, see `behaviour.ranking_by_user`
+PERSONAL = ("response rate", "single answers", OWN)
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Resemblance:
     floor: float
     shuffled: Interval
     shuffled_gap: Interval  # overall of shuffled users - overall, in the same resamples
+    personal_gap: Interval  # the same over the distances in PERSONAL only
+    ranking_gap: Interval  # how much better users rank their own likes than strangers do, in AUC
     notes: tuple[str, ...]  # what the log cannot tell
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,35 +114,46 @@ def resemblance(
     """
     users, offered, real, notes = _offers(world, log, split, like_at, seed)
     chance = _chances(world.users, users[offered.user], offered.item)
-    stranger = generator(seed, "realism", "strangers").permutation(len(users))
-    wrong = _chances(world.users, users[stranger][offered.user], offered.item)
-    luck = generator(seed, "realism", "luck")
-    size = (2 * DRAWS, len(real))
-    drawn, other = luck.random(size) < chance, luck.random(size) < wrong
+    dealt = generator(seed, "realism", "strangers")
+    strangers = [users[dealt.permutation(len(users))] for _ in range(2 * DRAWS)]
+    wrong = np.array([_chances(world.users, s[offered.user], offered.item) for s in strangers])
+    # strangers answer with the same luck, so that only who they are makes a difference
+    luck = generator(seed, "realism", "luck").random((2 * DRAWS, len(real)))
+    drawn, other = luck < chance, luck < wrong
     resample = generator(seed, "realism", "bootstrap")
     names = [name for name in DISTANCES if name != "response rate" or log.unit not in IMPLICIT]
+    ranks = ranking_by_user(offered, chance, real)
+    judged = np.isfinite(ranks)  # users who clicked something, and not everything
+    stray = np.mean([ranking_by_user(offered, score, real) for score in wrong], axis=0)
 
-    def distances(a: Answers, b: Answers, weights: NDArray[np.float64]) -> list[float]:
-        return [DISTANCES[name](offered, a, b, weights) for name in names]
+    def distances(
+        a: Answers, b: Answers, weights: NDArray[np.float64], ranked: NDArray[np.float64]
+    ) -> list[float]:
+        own = weights[judged] @ (1.0 - ranked[judged]) / max(weights[judged].sum(), 1e-12)
+        return [*(DISTANCES[name](offered, a, b, weights) for name in names), float(own)]
 
     everybody = np.ones(len(users))
-    point = np.mean([distances(real, b, everybody) for b in drawn], axis=0)
-    wrong_point = np.mean([distances(real, b, everybody) for b in other], axis=0)
+    point = np.mean([distances(real, b, everybody, ranks) for b in drawn], axis=0)
+    wrong_point = np.mean([distances(real, b, everybody, stray) for b in other], axis=0)
     floor = np.mean(
-        [distances(drawn[k], drawn[DRAWS + k], everybody) for k in range(DRAWS)], axis=0
+        [distances(drawn[k], drawn[DRAWS + k], everybody, ranks) for k in range(DRAWS)], axis=0
     )
-    boot = np.empty((RESAMPLES, len(names)))
+    floor[-1] = np.mean([1.0 - np.nanmean(ranking_by_user(offered, chance, b)) for b in drawn])
+    told = [*names, OWN]
+    boot = np.empty((RESAMPLES, len(told)))
     wrong_boot = np.empty_like(boot)
     for k in range(RESAMPLES):
         chosen = resample.integers(len(users), size=len(users))
         weights = np.bincount(chosen, minlength=len(users)).astype(np.float64)
-        boot[k] = distances(real, drawn[k % len(drawn)], weights)
-        wrong_boot[k] = distances(real, other[k % len(other)], weights)
+        boot[k] = distances(real, drawn[k % len(drawn)], weights, ranks)
+        wrong_boot[k] = distances(real, other[k % len(other)], weights, stray)
     measures = []
-    for c, name in enumerate(names):
-        found, stray = _interval(point[c], boot[:, c]), _interval(wrong_point[c], wrong_boot[:, c])
-        text = _sentence(name, found, float(floor[c]), stray)
-        measures.append(Measure(name, found, float(floor[c]), stray, text))
+    for c, name in enumerate(told):
+        found, far = _interval(point[c], boot[:, c]), _interval(wrong_point[c], wrong_boot[:, c])
+        text = _sentence(name, found, float(floor[c]), far)
+        measures.append(Measure(name, found, float(floor[c]), far, text))
+    gap, gaps = wrong_point - point, wrong_boot - boot
+    personal = [name in PERSONAL for name in told]
     measures += _rhythms(world, log if asked is None else log.select(~asked), seed, notes)
     return Resemblance(
         world.name,
@@ -145,7 +163,9 @@ def resemblance(
         overall=_interval(point.mean(), boot.mean(axis=1)),
         floor=float(floor.mean()),
         shuffled=_interval(wrong_point.mean(), wrong_boot.mean(axis=1)),
-        shuffled_gap=_interval(wrong_point.mean() - point.mean(), (wrong_boot - boot).mean(axis=1)),
+        shuffled_gap=_interval(gap.mean(), gaps.mean(axis=1)),
+        personal_gap=_interval(gap[personal].mean(), gaps[:, personal].mean(axis=1)),
+        ranking_gap=_interval(gap[-1], gaps[:, -1]),
         notes=tuple(notes),
     )
 

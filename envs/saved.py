@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simrec.envs.creators import Creators
+from simrec.envs.friends import Friends
 from simrec.envs.modality_users import ModalityUsers
 from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1  # of the saved folder; raise it when an older folder could be misread
 ARRAYS = ("topics", "start_items", "start_feedback", "arrivals")
+PROCESSES: dict[str, Any] = {"creators": Creators, "friends": Friends}
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in (FactorUsers, ModalityUsers, ToldUsers)}
 
 
@@ -37,23 +41,16 @@ def save_world(world: "World", folder: Path) -> None:
             f"world '{world.name}' cannot be saved: its users are {kind}; expected one of "
             f"{', '.join(KINDS)}, so build such a world anew from its parts"
         )
-    for process in ("creators", "friends"):
-        if getattr(world, process) is not None:
-            raise SimrecError(
-                f"world '{world.name}' cannot be saved with its {process}; save it without them "
-                f"and give them again with World.changed({process}=...)"
-            )
     users: Any = world.users
-    own = {field.name: getattr(users, field.name) for field in fields(users)}
-    arrays = {name: getattr(world, name) for name in ARRAYS}
-    arrays |= {name: value for name, value in own.items() if isinstance(value, np.ndarray)}
+    own, tables = _divided(users)
+    arrays = {name: getattr(world, name) for name in ARRAYS} | tables
     head: dict[str, Any] = {
         "schema": SCHEMA,
         "name": world.name,
         "rules": world.rules.described(),
         "fingerprint": world.fingerprint,
     }
-    head |= {name: value for name, value in own.items() if not isinstance(value, np.ndarray)}
+    head |= own
     if kind != FactorUsers.__name__:
         head["users"] = kind
     if world.retention is not None:
@@ -63,9 +60,28 @@ def save_world(world: "World", folder: Path) -> None:
     lives = world.schedule.lifetimes
     if lives is not None:
         arrays |= {"appears": lives.appears, "expires": lives.expires}
+    for process in PROCESSES:
+        part = getattr(world, process)
+        if part is not None:
+            plain, more = _divided(part)
+            head[process] = plain
+            arrays |= {f"{process}.{name}": array for name, array in more.items()}
     with atomic_folder(folder) as temporary:
         np.savez(temporary / "world.npz", allow_pickle=False, **arrays)
         write_json(temporary / "world.json", head)
+
+
+def _divided(part: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the plain fields and the arrays of a dataclass, by name."""
+    own = {field.name: getattr(part, field.name) for field in fields(part)}
+    arrays = {name: value for name, value in own.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in own.items() if name not in arrays}, arrays
+
+
+def _of(process: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the stored arrays of a process by their own names."""
+    prefix = f"{process}."
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
 def read_world(folder: Path) -> "World":
@@ -88,12 +104,18 @@ def read_world(folder: Path) -> "World":
         lives = None
         if "appears" in arrays:
             lives = Lifetimes(arrays["appears"], arrays["expires"])
+        processes = {
+            process: kind(**head[process], **_of(process, arrays))
+            for process, kind in PROCESSES.items()
+            if process in head
+        }
         world = World(
             name=head["name"],
             users=users,
             rules=Rules(**head["rules"]),
             schedule=Schedule(shifts, lives),
             retention=Retention(**head["retention"]) if "retention" in head else None,
+            **processes,
             **{name: arrays[name] for name in ARRAYS},
         )
     except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:

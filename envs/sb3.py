@@ -68,7 +68,10 @@ class SB3VecEnv(VecEnv):
                         "l": int(final["length"][row]),
                     },
                 }
-        self.last_info = self._serving | {"terminated": terminated, "truncated": truncated}
+        # who came back is known where the next session has begun
+        back = done & (info["days"] > 0) if "days" in info else np.zeros_like(done)
+        ends = {"terminated": terminated, "truncated": truncated, "back": back}
+        self.last_info = self._serving | ends
         self._serving = {"user": info["user"].copy(), "episode": info["session"].copy()}
         return obs, reward.astype(np.float32), done, infos
 

@@ -76,10 +76,33 @@ class _Coded:
         return self.ids.allowed(codes[whole:], self.free(slate))
 
 
-class SemanticIdAction(
-    gymnasium.ActionWrapper[Observation, NDArray[np.int64], Any],
+class _SemanticIdWrapper(
+    gymnasium.Wrapper[Observation, Any, Observation, Any],
     gymnasium.utils.RecordConstructorArgs,
 ):
+    """What both wrappers are made from."""
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        ids: SemanticIds,
+        *,
+        centres: Sequence[NDArray[np.float64]] = (),
+        invalid: str = "nearest",
+    ) -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(
+            self, ids=ids, centres=centres, invalid=invalid
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        self._coded = _Coded(env, ids, centres, invalid, type(self).__name__)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Set the spaces and whatever else the wrapper keeps."""
+        raise NotImplementedError
+
+
+class SemanticIdAction(_SemanticIdWrapper):
     """Actions are the codes of k items, all at once.
 
     Action: `MultiDiscrete(sizes * k)`, the L codes of the first item, then of the second. Most
@@ -100,20 +123,12 @@ class SemanticIdAction(
         SimrecError: Another kind of environment, ids of another catalogue, or a wrong name.
     """
 
-    def __init__(
-        self,
-        env: gymnasium.Env[Any, Any],
-        ids: SemanticIds,
-        *,
-        centres: Sequence[NDArray[np.float64]] = (),
-        invalid: str = "nearest",
-    ) -> None:
-        gymnasium.utils.RecordConstructorArgs.__init__(
-            self, ids=ids, centres=centres, invalid=invalid
-        )
-        gymnasium.ActionWrapper.__init__(self, env)
-        self._coded = _Coded(env, ids, centres, invalid, type(self).__name__)
-        self.action_space = spaces.MultiDiscrete(list(ids.sizes) * self._coded.k)
+    def _prepare(self) -> None:
+        self.action_space = spaces.MultiDiscrete(list(self._coded.ids.sizes) * self._coded.k)
+
+    def step(self, action: Any) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Show the items that codes (k * L,) mean now."""
+        return self.env.step(self.action(action))
 
     def action(self, action: NDArray[np.int64]) -> Any:
         """Return the item row (k = 1) or rows (k,) that codes (k * L,) mean now."""
@@ -144,10 +159,7 @@ class SemanticIdAction(
         return self._coded.mask_after(codes)
 
 
-class StepwiseSemanticId(
-    gymnasium.Wrapper[Observation, Any, Observation, Any],
-    gymnasium.utils.RecordConstructorArgs,
-):
+class StepwiseSemanticId(_SemanticIdWrapper):
     """One code a step: an item is shown after L steps, a slate after k * L, with exact masks.
 
     Action: `Discrete(largest size)`, the next code. `action_masks()` is True exactly for codes that
@@ -168,24 +180,12 @@ class StepwiseSemanticId(
         SimrecError: Another kind of environment, ids of another catalogue, or a wrong name.
     """
 
-    def __init__(
-        self,
-        env: gymnasium.Env[Any, Any],
-        ids: SemanticIds,
-        *,
-        centres: Sequence[NDArray[np.float64]] = (),
-        invalid: str = "nearest",
-    ) -> None:
-        gymnasium.utils.RecordConstructorArgs.__init__(
-            self, ids=ids, centres=centres, invalid=invalid
-        )
-        gymnasium.Wrapper.__init__(self, env)
-        self._coded = _Coded(env, ids, centres, invalid, type(self).__name__)
-        length, largest = self._coded.k * self._coded.levels, max(ids.sizes)
-        assert isinstance(env.observation_space, spaces.Dict)
+    def _prepare(self) -> None:
+        length, largest = self._coded.k * self._coded.levels, max(self._coded.ids.sizes)
+        assert isinstance(self.env.observation_space, spaces.Dict)
         self.action_space = spaces.Discrete(largest)
         prefix = spaces.Box(-1, largest - 1, (length,), np.int64)
-        seen: Any = spaces.Dict({**env.observation_space.spaces, "prefix": prefix})
+        seen: Any = spaces.Dict({**self.env.observation_space.spaces, "prefix": prefix})
         self.observation_space = seen
         self._slate: list[int] = []  # items whose codes are whole
         self._begun: list[int] = []  # codes of the next item

@@ -34,7 +34,7 @@ class Sessions:
     A session's course depends only on (world, seed, slot, episode, slates) and, where the world
     has a schedule, the date: who arrives and how lucky a step is are read from counter-based
     streams, so batch size and history of the process do not matter. Only creators and friends, if
-    the world has them, answer to what all slots are shown.
+    the world has them, answer to what all slots are shown (see `simrec.envs.processes`).
 
     Args:
         world: The world played.
@@ -120,9 +120,10 @@ class Sessions:
         self.begin(every, np.zeros_like(every))
 
     def go_on(self) -> None:
-        """Begin the next episode of every slot."""
+        """Begin the next episode of every slot; sessions that are not over end where they stand."""
+        before = self.now
         self._turn ^= 1
-        self.begin(np.arange(len(self.slots)), self.episode + 1)
+        self._next(np.arange(len(self.slots)), before.history, before.feedback)
 
     def begin(
         self,
@@ -217,27 +218,25 @@ class Sessions:
         now.last_counts[ended] = memory.counts[ended][:, [2, 3, 0]]
         now.last_sums[:] = 0.0
         now.last_sums[ended] = memory.sums[ended, :2]
-        if not len(ended):
-            return
-        users, days = None, None
-        if self.world.retention is not None:
-            luck = uniform(self.seed, self.slots[ended], self.episode[ended], 0, Purpose.RETURN)
-            days = self.world.retention.days_away(memory.sums[ended, 0], luck)
-            users = np.where(days > 0, self.user[ended], -1)
-        self.begin(ended, self.episode[ended] + 1, users)
-        if days is not None:
-            self.days[ended] = days
-            self._take_up(ended[days > 0])
+        if len(ended):
+            self._next(ended, now.last_history, now.last_feedback)
 
-    def _take_up(self, rows: NDArray[np.int64]) -> None:
-        """Let users who came back start with what their last session showed them."""
-        now, memory, length = self.now, self.memory, self.world.start_items.shape[1]
-        first = memory.items.shape[1] - self.world.rules.horizon * self.slate_size - length
-        items = now.last_history[rows, self.length - length :]
-        memory.items[rows, first : first + length] = items
-        memory.liked[rows, first : first + length] = now.last_feedback[rows, self.length - length :]
-        now.history[rows, self.length - length :] = items
-        now.feedback[rows, self.length - length :] = memory.liked[rows, first : first + length]
+    def _next(self, over: NDArray[np.int64], history: NDArray[Any], liked: NDArray[Any]) -> None:
+        """Begin the next sessions in rows (n,); those who come back know their last (B, L)."""
+        if self.world.retention is None:
+            self.begin(over, self.episode[over] + 1)
+            return
+        luck = uniform(self.seed, self.slots[over], self.episode[over], 0, Purpose.RETURN)
+        days = self.world.retention.days_away(self.memory.sums[over, 0], luck)
+        self.begin(over, self.episode[over] + 1, np.where(days > 0, self.user[over], -1))
+        self.days[over] = days
+        rows, now, memory = over[days > 0], self.now, self.memory
+        start = slice(self.length - self.world.start_items.shape[1], None)
+        begins = memory.items.shape[1] - self.length  # of the start history, in the record
+        place = slice(begins, begins + self.world.start_items.shape[1])
+        now.history[rows, start] = items = history[rows, start]
+        now.feedback[rows, start] = memory.liked[rows, place] = liked[rows, start]
+        memory.items[rows, place] = items
         mark(memory.marks, rows, items)
 
     def observation(self) -> Observation:

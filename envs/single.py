@@ -93,6 +93,9 @@ class RecommendEnv(gymnasium.Env[Observation, ArrayLike]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin a session: episode 0 under a given seed, else the next episode.
 
+        In a world with retention the user of the last session may be back, as there; a session
+        that is not over ends where it stands.
+
         Args:
             seed: Luck; None goes on to the next episode (the first reset of all then draws a seed
                 from entropy).
@@ -170,6 +173,8 @@ class RecommendEnv(gymnasium.Env[Observation, ArrayLike]):
     def _info(self) -> dict[str, Any]:
         user, session = self._sessions.now.who[0].tolist()
         info: dict[str, Any] = {"user": user, "session": session}
+        if self.world.retention is not None:
+            info["days"] = int(self._sessions.days[0])
         if self._signals:
             for name, values in more_signals(self._sessions.now.watch).items():
                 info[name] = values[0].copy()

@@ -5,7 +5,7 @@ from dataclasses import MISSING, dataclass, fields
 from numbers import Integral, Real
 from typing import Any, get_args, get_origin
 
-from simrec.envs.planned import Churn, PlannedShift
+from simrec.envs.planned import Churn, PlannedCreators, PlannedShift
 from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules
 from simrec.errors import SimrecError, nearest
@@ -39,7 +39,7 @@ class WorldSpec:
     interaction_scale: float = 1.0
     intercept_shift: float = 0.0  # 0 = calibrated
     debias: bool | str = False  # weight ratings by the inverse chance that they were given; BAYES
-    friends: float = 0.0  # pull of friends on taste vectors, 0 to 1
+    friends: float = 0.0  # pull of friends on taste vectors, once and before anybody plays, 0 to 1
     user_model: str = ""  # language model that plays the users, for users "llm"
     user_options: tuple[tuple[str, Any], ...] = ()  # further arguments of its backend
     people: int = 20  # users who arrive, for users "llm": each is asked about every item
@@ -63,6 +63,8 @@ class WorldSpec:
     retention: Retention | None = None  # when users come back; None = a new user each time
     shifts: tuple[PlannedShift, ...] = ()  # tastes that shift on a date, for everybody
     churn: Churn | None = None  # items that come and go
+    creators: PlannedCreators | None = None  # who answer to exposure
+    influence: float = 0.0  # pull of friends each time a session begins, 0 to 1
 
     def __post_init__(self) -> None:
         """Check what no other part would."""
@@ -76,8 +78,9 @@ class WorldSpec:
             raise SimrecError(f"shrinkage is {self.shrinkage}; expected a positive number")
         if self.debias not in (False, True, BAYES):
             raise SimrecError(f"debias is '{self.debias}'; expected true, false or '{BAYES}'")
-        if not 0.0 <= self.friends <= 1.0:
-            raise SimrecError(f"friends is {self.friends}; expected a pull of 0 to 1")
+        for name in ("friends", "influence"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise SimrecError(f"{name} is {getattr(self, name)}; expected a pull of 0 to 1")
         if self.people < 1:
             raise SimrecError(f"people is {self.people}; expected 1 or more")
         if (self.users == "llm") != bool(self.user_model):
@@ -87,7 +90,8 @@ class WorldSpec:
                 "elsewhere"
             )
         if self.users == "llm":
-            self._check_unread(("rank", "shrinkage", *SCALES, "friends", "drift", "debias"))
+            tastes = ("friends", "influence", "drift")  # there are no vectors that could move
+            self._check_unread(("rank", "shrinkage", *SCALES, *tastes, "debias"))
         else:
             self._check_unread(("user_options", "people"))
         if self.users == "modality":
@@ -110,7 +114,8 @@ class WorldSpec:
 
 
 SCALES = ("user_scale", "item_scale", "interaction_scale", "intercept_shift")
-BEHAVIOUR = (*(field.name for field in fields(Rules)), "retention", "shifts", "churn")
+_PARTS: dict[str, Any] = {"retention": Retention, "churn": Churn, "creators": PlannedCreators}
+BEHAVIOUR = (*(field.name for field in fields(Rules)), "shifts", "influence", *_PARTS)
 
 
 def make_spec(given: Mapping[str, Any]) -> WorldSpec:
@@ -126,7 +131,7 @@ def make_spec(given: Mapping[str, Any]) -> WorldSpec:
         if name not in known:
             raise SimrecError(f"a world has no setting '{name}'; {nearest(name, known)}")
     values = dict(given)
-    for name, kind in (("retention", Retention), ("churn", Churn)):
+    for name, kind in _PARTS.items():
         if values.get(name) is not None and not isinstance(values[name], kind):
             values[name] = _part(name, kind, values[name])
     if "shifts" in values:

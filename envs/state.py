@@ -126,12 +126,12 @@ class Memory:
     keys: NDArray[np.uint64]  # (B,) address of the session's luck
     items: NDArray[np.int32]  # (B, 16 + H + 2Tk) the tape
     liked: NDArray[np.float32]  # (B, 16 + H + 2Tk) 1 liked or clicked
-    ring: NDArray[np.float32]  # (w, B, G') topics of the last w items, where k < w; 0 = none yet
-    lately: NDArray[np.float32]  # (B, G') their sum; G' = G padded
+    ring: NDArray[np.int32]  # (w, B) themes of the last w items, where k < w; for the kernel
+    lately: NDArray[np.float32]  # (B, G') sum of the topics of the last w items; G' = G padded
     sated: NDArray[np.float32]  # (B, G') satiation by topic
     seen: NDArray[np.float32]  # (B, G') sum of the topics shown in the session
     effect: NDArray[np.float32]  # (B,) of FactorUsers
-    vector: NDArray[np.float32]  # (B, D' + G') of FactorUsers, as drifted; then the step's moods
+    vector: NDArray[np.float32]  # (B, D') of FactorUsers, as drifted; D' = D padded
     reach: NDArray[np.float32]  # (B,) length of the vector at the start
     marks: NDArray[np.uint64]  # (B, 16) bits of items that may have been seen, for the kernel
 
@@ -151,12 +151,12 @@ class Memory:
             np.zeros(batch, dtype=np.uint64),
             np.full(tape, -1, dtype=np.int32),
             aligned(*tape),
-            aligned(window if slate_size < window else 0, own, topics),
+            np.zeros((window if slate_size < window else 0, own), dtype=np.int32),
             aligned(own, topics),
             aligned(batch if rules.satiation else 0, topics),
             aligned(batch if rules.novelty else 0, topics),
             aligned(own),
-            aligned(own, padded(width + 1) + topics),
+            aligned(own, padded(width)),
             aligned(own),
             np.zeros((batch, 16), dtype=np.uint64),
         )

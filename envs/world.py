@@ -45,8 +45,8 @@ class World:
     rules: Rules = field(default_factory=Rules)
     schedule: Schedule = field(default_factory=Schedule)  # what changes on a date
     retention: Retention | None = None  # when users come back; None = a new user each time
-    creators: Creators | None = None  # who answer to exposure; not saved
-    friends: Friends | None = None  # who influence each other; not saved
+    creators: Creators | None = None  # who answer to exposure
+    friends: Friends | None = None  # who influence each other
 
     def __post_init__(self) -> None:
         """Check that the parts agree."""

@@ -1,7 +1,7 @@
 """Strategies side by side: every measure with its interval over seeds, and the paired differences.
 
 The unit is the seed. Reward is normalised, y = (R - random) / (oracle - random), where R is the
-mean number of clicks of the sessions that start in a window of the run.
+mean reward of the sessions that start in a window of the run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ class Comparison:
     study: str
     world: str
     seeds: tuple[int, ...]
-    bounds: dict[str, float]  # clicks per session
+    bounds: dict[str, float]  # reward per session
     strategies: dict[str, Standing]  # best area first
     teachers: dict[str, str]  # name -> warning, "" where there is none
     records: tuple[RunRecord, ...]
@@ -73,6 +73,11 @@ class Comparison:
         for name, found in self.side_measures().items():
             content["strategies"][name]["side"] = _plain(found)
         return dict(plain(content))
+
+    @property
+    def unit(self) -> str:
+        """What the world's reward counts: clicks, minutes, likes or depth."""
+        return str(self.records[0].config.get("world", {}).get("reward") or "clicks")
 
     def side_measures(self) -> dict[str, dict[str, Interval]]:
         """Return what runs noted beside the measures: strategy -> measure -> mean over seeds.

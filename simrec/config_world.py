@@ -44,6 +44,19 @@ class ChurnConfig(Section):
     lifetime: Count | None = None
 
 
+class CreatorsConfig(Section):
+    """Creators who answer to exposure; see `simrec.envs.planned.PlannedCreators`."""
+
+    attribute: str | None = None
+    count: Count | None = None
+    reserve: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    period: Count | None = None
+    least: Unit | None = None
+    more: NotNegative | None = None
+    releases: Annotated[int, Field(ge=0)] | None = None
+    clicks: bool | None = None
+
+
 class WorldConfig(Section):
     """How users are fitted and behave; see `simrec.envs`.
 
@@ -89,6 +102,8 @@ class WorldConfig(Section):
     retention: RetentionConfig | None = None
     shifts: tuple[ShiftConfig, ...] = ()
     churn: ChurnConfig | None = None
+    creators: CreatorsConfig | None = None
+    influence: Unit = 0.0  # pull of friends each time a session begins; `friends` is once, before
 
     @model_validator(mode="after")
     def _a_model_for_told_users(self) -> Self:

@@ -20,7 +20,7 @@ from simrec.agents.propensity import Chances
 from simrec.agents.strategy import Deployment
 from simrec.checkpoint import Checkpoint
 from simrec.envs.sb3 import SB3VecEnv
-from simrec.metrics import WINDOWS, window_of
+from simrec.metrics import WINDOWS, window_number
 from simrec.observations import refuse_truth
 from simrec.snapshots import Snapshots
 
@@ -55,6 +55,7 @@ class Recorder(VecEnvWrapper):
         self._clicked = np.zeros((len(WINDOWS), n_items), dtype=np.int64)
         self._episodes: list[tuple[int, int, int, int, int, float, int, bool]] = []
         self._steps: list[tuple[int, int, int, int, int]] = []
+        self.back: list[bool] = []  # after each recorded session, whether its user came back
         self._actions: NDArray[Any] = np.zeros((0,), dtype=np.int64)
         self.chances: Chances | None = None  # tells the chance of what is shown, which is then kept
         self.seen: Any = None  # what the actions of the step answer to
@@ -85,11 +86,10 @@ class Recorder(VecEnvWrapper):
         for row in np.flatnonzero(done):
             clicked[row] = infos[row]["terminal_observation"]["feedback"][-self.k :]
         counted = self._begin < self.budget
-        window = window_of(self._begin, self.budget)
-        for index, name in enumerate(WINDOWS):
-            rows = counted & (window == name)
-            np.add.at(self._shown[index], self._actions[rows], 1)
-            np.add.at(self._clicked[index], self._actions[rows], clicked[rows].astype(np.int64))
+        window = window_number(self._begin, self.budget)[counted, np.newaxis]
+        shown = self._actions[counted]
+        np.add.at(self._shown, (window, shown), 1)
+        np.add.at(self._clicked, (window, shown), clicked[counted].astype(np.int64))
         serving = self.base.last_info
         kept = SAMPLED_SLOTS if self.chances is None else self.num_envs
         for slot in range(min(kept, self.num_envs)):
@@ -115,6 +115,7 @@ class Recorder(VecEnvWrapper):
                     bool(serving["terminated"][slot]),
                 )
             )
+            self.back.append(bool(self.base.last_info["back"][slot]))
         self._begin[done] = self.env_steps
         self._reward[done] = 0.0
         self._length[done] = 0

@@ -1,6 +1,6 @@
 """The sentences and columns of a comparison, worded once for the terminal, report and dashboard."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simrec.compare import BASES, Comparison, Standing
@@ -36,9 +36,13 @@ SIDE = (  # what runs note beside the columns; absent where a run could not tell
     Column("novelty_bits", "novelty (bits)", 1),
     Column("session_diversity", "session diversity", 2),
     Column("frozen_share", "frozen share", 2),
+    Column("return_rate", "return rate", 3),  # where users come back
+    Column("recovered", "recovered", 2),  # share of seeds, where tastes shift
+    Column("recovery_steps", "recovery (env steps)", 0),  # of those that recovered
+    Column("regret_since_shift", "regret since the shift (clicks)", 0),
 )
 
-LEGEND = (
+_LEGEND = (
     "Early, middle, late and area are (clicks per session - random) / (oracle - random): the first "
     "5 % of the env steps, what lies between, the last 20 %, and the whole run. Lost early counts "
     "users who left, for every 1,000 early recommendations. Distinct items are those shown in the "
@@ -54,16 +58,25 @@ def verdict(difference: Interval) -> str:
 def side_columns(comparison: Comparison) -> list[Column]:
     """Return what the runs noted beside the columns, as a table shows it; empty where nothing."""
     noted = {key for record in comparison.records for key in record.notes.get("measures", {})}
-    return [column for column in SIDE if column.measure in noted]
+    return [
+        replace(column, title=column.title.replace("clicks", comparison.unit))
+        for column in SIDE
+        if column.measure in noted
+    ]
+
+
+def legend(comparison: Comparison) -> str:
+    """Return how the columns are to be read."""
+    return _LEGEND.replace("clicks", comparison.unit)
 
 
 def bounds_line(comparison: Comparison) -> str:
-    """Return the world's yardsticks, in clicks per session."""
+    """Return the world's yardsticks, in the unit of its reward per session."""
     order = ("random", "popular", "static", "myopic", "oracle")
     names = [n for n in order if n in comparison.bounds]
     names += [n for n in comparison.bounds if n not in order]
     listed = ", ".join(f"{name} {comparison.bounds[name]:.2f}" for name in names)
-    return f"Bounds in clicks per session: {listed}."
+    return f"Bounds in {comparison.unit} per session: {listed}."
 
 
 def cautions(comparison: Comparison) -> list[str]:

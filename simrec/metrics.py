@@ -1,5 +1,6 @@
 """The measures every room shares: windows of a run, normalised reward, AUC and calibration."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -23,20 +24,23 @@ def window_of(start_step: ArrayLike, budget: int) -> NDArray[np.str_]:
     Returns:
         Names of windows, in the shape of `start_step`.
     """
+    return np.array(WINDOWS)[window_number(start_step, budget)]
+
+
+def window_number(start_step: ArrayLike, budget: int) -> NDArray[np.int64]:
+    """Return the place in WINDOWS of what `window_of` names."""
     start = np.asarray(start_step, dtype=np.int64)
     # Whole numbers, so that a boundary never depends on how 0.05 is rounded.
-    return np.where(
-        20 * start < budget, "early", np.where(5 * start >= 4 * budget, "late", "middle")
-    )
+    return np.where(20 * start < budget, 0, np.where(5 * start >= 4 * budget, 2, 1))
 
 
 def normalised(reward: ArrayLike, random: float, oracle: float) -> NDArray[np.float64]:
     """Return (reward - random) / (oracle - random): 0 is showing anything, 1 is knowing everyone.
 
     Args:
-        reward: Clicks per session, any shape.
-        random: Clicks per session of random recommendations in the same world.
-        oracle: Clicks per session of recommendations that know each user's affinities.
+        reward: Reward per session, any shape.
+        random: Reward per session of random recommendations in the same world.
+        oracle: Reward per session of recommendations that know each user's affinities.
 
     Returns:
         float64 in the shape of `reward`; NaN where the two bounds are equal.
@@ -152,21 +156,6 @@ def worst_users(user: ArrayLike, reward: ArrayLike, share: float = 0.1) -> float
     return float(np.sort(mean)[: int(np.ceil(share * len(mean)))].mean())
 
 
-def came_back(sessions: NDArray[np.int64]) -> float:
-    """Return the share of sessions whose user also has the next session of the slot.
-
-    Args:
-        sessions: (n, 3) slot, counter of the slot's sessions, user; the last of a slot has no
-            next one and does not count.
-
-    Returns:
-        A number in [0, 1]; NaN without a session that has a next one.
-    """
-    slot, episode, user = sessions[np.lexsort(sessions.T[1::-1])].T
-    followed = (slot[1:] == slot[:-1]) & (episode[1:] == episode[:-1] + 1)
-    return float((user[1:] == user[:-1])[followed].mean()) if followed.any() else float("nan")
-
-
 def session_diversity(session: ArrayLike, vectors: ArrayLike) -> float:
     """Return 1 - cosine over all pairs of items of a session, averaged within and over sessions.
 
@@ -193,10 +182,56 @@ def session_diversity(session: ArrayLike, vectors: ArrayLike) -> float:
 
 
 def regret(reward: ArrayLike, oracle: float) -> float:
-    """Return clicks lost to the oracle over all sessions: sum of (oracle - reward).
+    """Return what was lost to the oracle over all sessions: sum of (oracle - reward).
 
     Args:
-        reward: (n,) clicks of each session.
-        oracle: Clicks per session of the oracle in the same world.
+        reward: (n,) of each session.
+        oracle: Reward per session of the oracle in the same world.
     """
     return float((oracle - np.asarray(reward, dtype=np.float64)).sum())
+
+
+def recovery_steps(
+    start: ArrayLike,
+    y: ArrayLike,
+    shift: int,
+    *,
+    block: int,
+    level: float = 0.95,
+    least: float = 0.1,
+) -> float:
+    """Return env steps from a shift of tastes until reward is back where it was.
+
+    Sessions are taken in blocks of `block` env steps by when they begin. Reward is back at the end
+    of the first block after the shift whose mean is at least `level` of the last block before it.
+
+    Args:
+        start: (n,) env steps the run had made when each session began.
+        y: (n,) normalised reward of each session, by the bounds of its side of the shift.
+        shift: Env steps the run had made when tastes shifted.
+        block: Env steps of a block.
+        level: Share of the reward of before that counts as back.
+        least: Normalised reward below which there was nothing to come back to.
+
+    Returns:
+        A multiple of `block`; infinity where reward never came back; NaN where it was below `least`
+        before, or no session began then.
+    """
+    begun, value = np.asarray(start, dtype=np.int64), np.asarray(y, dtype=np.float64)
+    before = value[(begun >= shift - block) & (begun < shift)]
+    if not len(before) or not before.mean() >= least:
+        return float("nan")
+    number = (begun - shift) // block
+    for block_number in np.unique(number[number >= 0]):
+        if value[number == block_number].mean() >= level * before.mean():
+            return float((block_number + 1) * block)
+    return float("inf")
+
+
+def named_now(bounds: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return stored bounds by the names of today; older files say clicks where it is reward."""
+    names = {"clicks": "reward", "clicks_se": "reward_se"}
+    return {
+        policy: {names.get(name, name): value for name, value in bound.items()}
+        for policy, bound in bounds.items()
+    }

@@ -12,9 +12,9 @@ from simrec.figures import curves_figure, differences_figure, svg, write_png
 from simrec.files import atomic_file
 from simrec.findings import (
     COLUMNS,
-    LEGEND,
     bounds_line,
     cautions,
+    legend,
     pair_rows,
     side_columns,
     verdict,
@@ -95,7 +95,7 @@ def write_report(paths: Path | Iterable[Path], output: Path) -> Path:
         ),
         curves=svg(curves_figure(comparison)),
         strategies=_strategies(comparison),
-        legend=escape(LEGEND),
+        legend=escape(legend(comparison)),
         bounds=escape(bounds_line(comparison)),
         differences=_differences(comparison) if pair_rows(comparison) else "",
         contrasts=_contrasts(comparison),

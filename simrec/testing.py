@@ -2,9 +2,11 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from simrec.llm.protocol import LanguageModel, LLMPrompt, Reply
+from simrec.preferences import Question, Teacher
 
 if TYPE_CHECKING:
     from simrec.agents.learners import LearnerName
@@ -86,6 +88,45 @@ def _check_replies(replies: list[Reply], n: int, max_tokens: int) -> None:
         assert 0 <= reply.completion_tokens <= (max_tokens + 1) * reply.attempts, (
             f"{reply.completion_tokens} tokens written, {max_tokens} allowed"
         )
+
+
+def check_teacher(teacher: Teacher, questions: Sequence[Question]) -> None:
+    """Check that a teacher keeps the protocol.
+
+    It need not know anything: a model with random weights passes. What is asked of it is one answer
+    to each question in its place, a judgement or NaN for every candidate, no like without a
+    judgement, a status that says when there is none, and the same answers in any order of asking.
+
+    Args:
+        teacher: The teacher to check.
+        questions: At least two that differ; they may be ones it cannot answer.
+
+    Raises:
+        AssertionError: The protocol is broken; the message says where.
+    """
+    assert teacher.name and teacher.name == teacher.name, "the name must be there and stay the same"
+    assert teacher.prefer([]) == [], "no questions, no answers"
+    asked = [q.candidates.tobytes() + q.history.tobytes() for q in questions]
+    answers = teacher.prefer(questions)
+    assert len(answers) == len(questions), f"{len(answers)} answers to {len(questions)} questions"
+    for n, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+        K = len(question.candidates)
+        assert answer.question is question, f"answer {n} is to another question"
+        assert answer.model == teacher.name, f"answer {n} is by '{answer.model}'"
+        assert answer.score.shape == answer.liked.shape == (K,), f"answer {n} misses a candidate"
+        kinds = str(answer.score.dtype), str(answer.liked.dtype)
+        assert kinds == ("float32", "bool"), f"answer {n} is of kinds {kinds}"
+        known = answer.score == answer.score
+        assert not (answer.liked & ~known).any(), f"answer {n} likes what it did not judge"
+        silent = answer.status in ("unparseable", "unanswered")
+        assert silent != known.any(), (
+            f"answer {n} is '{answer.status}' with {int(known.sum())} candidates judged"
+        )
+    now = [q.candidates.tobytes() + q.history.tobytes() for q in questions]
+    assert now == asked, "a question was changed"
+    for first, again in zip(answers, teacher.prefer(questions[::-1])[::-1], strict=True):
+        same = first.score.tobytes() == again.score.tobytes()
+        assert same and (first.liked == again.liked).all(), "asked in another order, it differs"
 
 
 def check_strategy(

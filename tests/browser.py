@@ -61,7 +61,7 @@ def serving(command: Callable[[int], list[str]]) -> Iterator[str]:
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     """Return once the server answers; it tells nobody when it is ready, so it is asked."""
-    until = time.monotonic() + 90
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         assert process.poll() is None, "the server ended before it answered"
         try:
@@ -69,7 +69,7 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except (URLError, OSError):
             time.sleep(0.2)
-    raise AssertionError("the server did not answer within 90 seconds")
+    raise AssertionError("the server did not answer within 300 seconds")
 
 
 @contextmanager
@@ -96,3 +96,51 @@ def settled(page: Any) -> None:
 
     app = page.locator("[data-testid=stApp]")
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
+
+
+# Every control of the page that the tab key should stop at, marked; members of a group of radio
+# buttons are reached by the arrow keys once the group is.
+_MARK = """() => {
+  const style = document.createElement('style');
+  style.textContent = '* { transition: none !important; animation: none !important }';
+  document.head.append(style);
+  const found = [...document.querySelectorAll(
+    'a[href], button, input, textarea, select, summary, [tabindex]')].filter(e =>
+      e.closest('[data-testid=stMain]') && e.tabIndex >= 0 && !e.disabled &&
+      e.getClientRects().length && e.checkVisibility({visibilityProperty: true}));
+  const look = e => {
+    const seen = [];
+    for (let n = e, i = 0; n && i < 4; n = n.parentElement, i++) {
+      const s = getComputedStyle(n);
+      seen.push(s.outline, s.boxShadow, s.borderColor, s.backgroundColor, s.color, s.opacity);
+    }
+    return seen.join();
+  };
+  window.walked = {found, reached: new Set(), unseen: new Set(), plain: new Map()};
+  found.forEach(e => window.walked.plain.set(e, look(e)));
+  document.addEventListener('focusin', event => {
+    const e = event.target;
+    window.walked.reached.add(e);
+    if (window.walked.plain.has(e) && look(e) === window.walked.plain.get(e))
+      window.walked.unseen.add(e);
+  });
+  return found.length;
+}"""
+_LEFT_OUT = """() => {
+  const {found, reached, unseen} = window.walked;
+  const name = e => (e.ariaLabel || e.innerText || e.tagName).trim().slice(0, 60);
+  const group = e => e.closest('[role=radiogroup]');
+  const groups = new Set([...reached].map(group).filter(Boolean));
+  const missed = found.filter(e => e.isConnected && !reached.has(e) && !groups.has(group(e)));
+  return [...missed.map(e => 'not reached: ' + name(e)),
+          ...[...unseen].filter(e => e.isConnected).map(e => 'focus not seen: ' + name(e))];
+}"""
+
+
+def unreached(page: Any) -> list[str]:
+    """Return the controls of a page that the tab key misses, or whose focus cannot be seen."""
+    number = page.evaluate(_MARK)
+    for _ in range(number + 60):  # the sidebar has some, and charts get theirs as they are drawn
+        page.keyboard.press("Tab")
+    left_out: list[str] = page.evaluate(_LEFT_OUT)
+    return left_out

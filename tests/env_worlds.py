@@ -70,3 +70,29 @@ def random_world(
         np.arange(0, n_users, 2),
         Rules() if rules is None else rules,
     )
+
+
+def taste_world(tastes, vectors, topics=None, **rules) -> World:
+    """One user with given tastes over items with given vectors; nobody has a history."""
+    vectors = np.asarray(vectors, dtype=np.float32)
+    n_items = len(vectors)
+    users = FactorUsers(
+        0.0,
+        1.0,
+        np.zeros(1, np.float32),
+        np.zeros(n_items, np.float32),
+        np.asarray([tastes], dtype=np.float32),
+        vectors,
+    )
+    topics = np.ones((n_items, 1)) if topics is None else topics
+    start = np.zeros((1, 0), dtype=np.int64)
+    rules = {"boredom": 0.0, "patience": 50, "horizon": 50} | rules
+    return World(
+        "tastes",
+        users,
+        np.asarray(topics, dtype=np.float32),
+        start,
+        start.astype(np.float32),
+        np.array([0]),
+        Rules(**rules),
+    )

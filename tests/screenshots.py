@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.browser import chromium, opened, served, settled
 
 PICTURES = {
-    "dashboard-compare.png": ("", 1330),
-    "dashboard-session.png": ("session?a=ap&b=scratch&when=early", 1120),
+    "dashboard-compare.png": ("", 1790),
+    "dashboard-session.png": ("session?a=ft&b=scratch&when=early", 1120),
 }
 
 

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch.nn import functional
 
-from simrec.agents.adapt import Online, get_strategy
-from simrec.agents.adaptive import HoldOut, alpha_by_clicks, clearly_better, copy_encoder
+from simrec.agents.adapt import get_strategy
+from simrec.agents.adaptive import Worth, centred, copy_encoder, guided_slots
+from simrec.agents.learners import make_learner
 from simrec.agents.policy import ItemPolicy
-from simrec.agents.pooling import WeightedSums
 from simrec.agents.relabelled import relabelled
-from simrec.agents.session_bandit import Returns
+from simrec.agents.replay import Replay
+from simrec.agents.strategy import Online
+from simrec.deploy import Recorder, deploy
 from tests.agent_worlds import (
     checkerboard,
     make_env,
@@ -30,60 +30,6 @@ def made(env: Any, *, free: bool) -> tuple[ItemPolicy, Any]:
     return opinionated(policy, 3, 0.3), spec
 
 
-@pytest.mark.parametrize(
-    ("clicks", "n_items", "wanted"),
-    [(0, 40, 1.0), (5, 40, 0.75), (20, 40, 0.0), (21, 40, 0.0), (5, 400, 0.975)],
-)
-def test_the_prior_gives_way_to_clicks(clicks: float, n_items: int, wanted: float) -> None:
-    assert alpha_by_clicks(clicks, n_items, 0.5) == pytest.approx(wanted)
-
-
-def arm(*sessions: float) -> Returns:
-    returns = Returns(keep=1.0)
-    for clicks in sessions:
-        returns.add(clicks)
-    return returns
-
-
-def test_clearly_better_by_hand() -> None:
-    # Means 6 and 3, variances 1 and 1 over 4 sessions each: the error is sqrt(1/4 + 1/4) = .707,
-    # and the gap of 3 is 4.24 of it.
-    taught, held = arm(5, 7, 5, 7), arm(2, 4, 2, 4)
-    assert clearly_better(taught, held, 4.2)
-    assert not clearly_better(taught, held, 4.3)
-    assert not clearly_better(held, taught, 0.0)
-
-
-def test_alpha_falls_by_clicks_unless_the_guided_slots_earn_more() -> None:
-    env = make_env(checkerboard(), 8)
-    policy, _ = made(env, free=False)  # 40 items: alpha is 0 from 20 clicks on
-    over, going = np.ones(8, dtype=np.bool_), np.zeros(8, dtype=np.bool_)
-    alike = np.array([1.0, 0, 1, 0, 1, 0, 1, 1])
-    better = np.array([5.0, 6, 5, 0, 6, 5, 6, 1])  # slots 3 and 7 are the hold-out
-
-    def after(*steps: tuple[NDArray[Any], NDArray[np.bool_]]) -> float:
-        rule = HoldOut(0.5, patience=2)
-        for reward, done in steps:
-            rule.outcome(policy, reward, done)
-            rule.schedule(policy, 0.9)
-        return rule.alpha
-
-    assert after((alike, going), (alike, going)) == 1.0  # nobody has finished: nothing is known
-    assert after((alike, over)) == pytest.approx(0.75)  # five clicks of twenty
-    assert after((better, over)) == 1.0
-    assert after((better, over), (better, going)) == 1.0
-    # both arms alike from now on: once they are, clicks count, and alpha never rises again
-    assert after((alike, over), (better, over)) == pytest.approx(0.75)
-    assert float(policy.alpha) <= 0.75
-
-
-def test_alpha_is_never_above_the_learners_own() -> None:
-    policy, _ = made(make_env(checkerboard(), 8), free=False)
-    policy.alpha.fill_(0.3)
-    HoldOut().schedule(policy, 0.07)
-    assert float(policy.alpha) == pytest.approx(0.3)
-
-
 @pytest.mark.parametrize("name", ["ap", "ap-ann"])
 def test_the_first_policy_is_pi_0(name: str) -> None:
     env = make_env(checkerboard(), 8)
@@ -91,12 +37,7 @@ def test_the_first_policy_is_pi_0(name: str) -> None:
     model: Any = get_strategy(name)(pretrained, Online(spec, env, luck=5)).recommender
     obs = tensors(env.reset())  # type: ignore[arg-type]
     with torch.no_grad():
-        found, wanted = model.policy.log_probs(obs), pretrained.log_probs(obs)
-    guided = torch.arange(8) % 4 != 3 if name == "ap" else torch.ones(8, dtype=torch.bool)
-    torch.testing.assert_close(found[guided], wanted[guided])
-    held = found[~guided].exp()
-    unseen = held > 0  # without pi_0 and with q = 0, every unseen item is as likely
-    torch.testing.assert_close(held, unseen / unseen.sum(1, keepdim=True).float())
+        torch.testing.assert_close(model.policy.log_probs(obs), pretrained.log_probs(obs))
 
 
 def test_the_encoder_is_pi_0s_and_its_opinions_are_not_copied() -> None:
@@ -128,29 +69,84 @@ def test_an_encoder_of_dealt_out_items_misleads_on_the_real_table() -> None:
     assert not torch.allclose(found, honest)
 
 
-def test_weighted_sums_by_hand() -> None:
-    table = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]], requires_grad=True)
-    rows = torch.tensor([[0, 1, 1]])
-    weight = torch.tensor([[[1.0, 0.5, 0.5]], [[0.0, 0.0, 2.0]]])  # two sums of one history
-    out: Any = WeightedSums.apply(table, rows, weight)  # type: ignore[no-untyped-call]
-    assert out.tolist() == [[1.0, 2.0, 0.0, 4.0]]
-    out.backward(torch.tensor([[1.0, 10.0, 100.0, 1000.0]]))
-    # row 0: 1 * (1, 10); row 1: (.5 + .5) * (1, 10) + 2 * (100, 1000); row 2 was not named
-    assert table.grad is not None
-    assert table.grad.tolist() == [[1.0, 10.0], [201.0, 2010.0], [0.0, 0.0]]
+def shown(obs: Any, items: list[list[int]], clicks: list[list[float]]) -> Replay:
+    """The batch of one vector step."""
+    n = len(items)
+    return Replay(
+        obs,
+        torch.tensor(items),
+        torch.tensor(clicks),
+        torch.ones(n, len(items[0])),
+        np.zeros(n, dtype=np.int64),
+        np.arange(n),
+    )
 
 
-def test_weighted_sums_agree_with_embedding_bag() -> None:
-    luck = torch.Generator().manual_seed(0)
-    table = torch.randn(30, 8, generator=luck, requires_grad=True)
-    rows = torch.randint(0, 30, (9, 6), generator=luck)
-    weight = torch.rand(3, 9, 6, generator=luck) * (torch.rand(3, 9, 6, generator=luck) < 0.6)
-    out: Any = WeightedSums.apply(table, rows, weight)  # type: ignore[no-untyped-call]
-    bags = [
-        functional.embedding_bag(rows, table, per_sample_weights=one, mode="sum") for one in weight
-    ]
-    torch.testing.assert_close(out, torch.cat(bags, 1))
-    back = torch.randn(9, 24, generator=luck)
-    (found,) = torch.autograd.grad(out, table, back)
-    (wanted,) = torch.autograd.grad(torch.cat(bags, 1), table, back)
-    torch.testing.assert_close(found, wanted)
+def test_what_pi_0_says_is_centred_over_the_catalogue() -> None:
+    env = make_env(checkerboard(), 8)
+    pretrained, _ = made(env, free=True)
+    obs = tensors(env.reset())  # type: ignore[arg-type]
+    found = centred(pretrained, obs).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(found.mean(1), torch.zeros(8), atol=1e-5, rtol=0.0)
+        unseen = pretrained.log_probs(obs).isfinite()
+        sharp = (found / pretrained.temperature).masked_fill(~unseen, -torch.inf)
+        torch.testing.assert_close(sharp.log_softmax(1), pretrained.log_probs(obs))
+
+
+@pytest.mark.parametrize(("agrees", "wanted"), [(1.0, 1.0), (-1.0, 0.0)])
+def test_alpha_is_the_weight_of_pi_0_in_the_stack_and_never_negative(
+    agrees: float, wanted: float
+) -> None:
+    env = make_env(checkerboard(), 64)
+    pretrained, spec = made(env, free=True)
+    model: Any = get_strategy("ap")(pretrained, Online(spec, env, luck=5)).recommender
+    rule, obs = Worth(), tensors(env.reset())  # type: ignore[arg-type]
+    rng = np.random.default_rng(3)
+    for _ in range(30):  # users click as pi_0's logits say, or as the opposite of them
+        items = torch.as_tensor(rng.integers(0, 40, (64, 1)))
+        z = centred(pretrained, obs).gather(1, items)
+        clicks = torch.as_tensor(rng.random((64, 1))) < (agrees * z).sigmoid()
+        steps = shown(obs, items.tolist(), clicks.float().tolist())
+        if rule.rollouts == 0:
+            rule.beginning(model.policy, steps)
+        rule.held_out(model.policy, steps)
+    rule.schedule(model.policy, 0.9)
+    assert float(model.policy.alpha) == pytest.approx(wanted, abs=0.4)
+    assert float(model.policy.alpha) == pytest.approx(max(0.0, rule.stack.beta))
+    assert rule.stack.beta == pytest.approx(agrees, abs=0.4)
+
+
+def test_every_eighth_slot_is_held_out_after_the_first_rollout() -> None:
+    env = make_env(checkerboard(), 16)
+    pretrained, spec = made(env, free=True)
+    model: Any = get_strategy("ap")(pretrained, Online(spec, env, luck=5)).recommender
+    obs = tensors(env.reset())  # type: ignore[arg-type]
+    Worth().held_out(model.policy, shown(obs, [[1]] * 16, [[0.0]] * 16))
+    with torch.no_grad():
+        found, wanted = model.policy.log_probs(obs), pretrained.log_probs(obs)
+    guided = torch.from_numpy(guided_slots(16))
+    assert (~guided).nonzero().ravel().tolist() == [7, 15]
+    torch.testing.assert_close(found[guided], wanted[guided])
+    held = found[~guided].exp()
+    unseen = held > 0  # without pi_0 and with q = 0, every unseen item is as likely
+    torch.testing.assert_close(held, unseen / unseen.sum(1, keepdim=True).float())
+
+
+def test_a_good_pi_0_keeps_its_place_longer_than_one_dealt_out_at_random() -> None:
+    # pi_0 has learned the checkerboard; the same with its items dealt out anew knows nothing.
+    teacher: Any = make_learner(
+        make_spec("kac", parity_vectors()), make_env(checkerboard(), 32, seed=9), luck=1
+    )
+    teacher.learn(3200)
+    found = {}
+    for name in ("ap", "ap-random"):
+        recorder = Recorder(make_env(checkerboard(), 32), 1600)
+        spec = make_spec("kac", parity_vectors())
+        tables = deploy(get_strategy(name)(teacher.policy, Online(spec, recorder, 5)), recorder)
+        found[name] = tables.updates["alpha"].to_numpy()
+        clicks = tables.episodes["reward"].to_numpy()
+        early = clicks[tables.episodes["start_step"].to_numpy() == 0].mean()
+        assert early > 8.0 if name == "ap" else early < 7.0  # of 10; blind choice finds 5
+    assert found["ap"][:3].min() > 0.3
+    assert found["ap-random"][1:].max() < found["ap"][:3].min()

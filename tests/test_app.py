@@ -12,13 +12,14 @@ pytest.importorskip("streamlit", reason="the dashboard's extra is not installed"
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from simrec.app.answer import session_links
 from simrec.app.charts import curves_chart
-from simrec.app.compare_tables import differences, noted, session_link, strategies
+from simrec.app.compare_tables import differences, noted, strategies
 from simrec.app.style import item_card, picture_uri
-from simrec.compare import compare
+from simrec.compare import Comparison, compare
 from simrec.curves import learning_curve
 from simrec.digest_study import FILE
-from simrec.leaders import leader
+from simrec.leaders import Leader, leader
 from simrec.measures import MEASURES
 from simrec.overview import overview
 from simrec.palette import colour_of
@@ -65,7 +66,7 @@ def test_the_page_shows_leaders_tables_and_cautions(
     write_study(tmp_path, gain=1.5)
     page = open_page(monkeypatch, tmp_path)
     said = words(page)
-    assert "Best early (first 5 % of env steps)" in said
+    assert "Best early (first 5 % of the run)" in said
     assert "Not resolved from" in said
     # scratch is behind by 1 to 2 clicks in every seed: no doubt, whatever is counted
     assert "Holds when corrected for 2 comparisons (p &lt; 0.001, Holm, paired t)." in said
@@ -158,9 +159,13 @@ def test_an_item_s_title_is_text_and_only_pictures_are_covers() -> None:
     assert picture_uri(b"\x89PNG123").startswith("data:image/png;base64,")
 
 
+def judged(folder: Path) -> tuple[Comparison, dict[str, Leader | None]]:
+    comparison = compare(folder)
+    return comparison, {measure: leader(comparison, measure) for measure in MEASURES}
+
+
 def test_a_winner_is_marked_only_where_it_is_alone(tmp_path: Path) -> None:
-    comparison = compare(write_study(tmp_path, gain=1.5))
-    first = {measure: leader(comparison, measure) for measure in MEASURES}
+    comparison, first = judged(write_study(tmp_path, gain=1.5))
     html, data = strategies(comparison, first)
     assert "best, not resolved" in html
     assert 'class="up"' not in html  # ft and ap share every reward column
@@ -184,9 +189,10 @@ def test_measures_that_runs_note_are_means_over_seeds(tmp_path: Path) -> None:
 
 
 def test_the_link_to_a_session_names_two_strategies(tmp_path: Path) -> None:
-    link = session_link(compare(write_study(tmp_path, seeds=1)))
-    assert 'href="session?study=tiny&amp;a=ft&amp;b=scratch&amp;when=early"' in link
-    assert session_link(compare(tmp_path / "tiny" / "ap")) == ""
+    links = session_links(*judged(write_study(tmp_path, seeds=1)))
+    assert 'href="session?study=tiny&amp;a=ft&amp;b=scratch&amp;when=early"' in links
+    assert 'href="session?study=tiny&amp;a=ft&amp;b=scratch&amp;when=late"' in links
+    assert session_links(*judged(tmp_path / "tiny" / "ap")) == ""
 
 
 def test_the_study_s_file_is_written_and_opens_to_the_same_page(

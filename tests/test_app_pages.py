@@ -1,5 +1,6 @@
 """Every other page, run headless over a study made on the toy world."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,11 +70,11 @@ def test_a_session_is_played_step_by_step(root: Path) -> None:
 def test_items_show_neighbours_and_what_is_missing(root: Path) -> None:
     page = show("items", root, space="sound")
     assert "cosine" in words(page)
-    table = page.dataframe[0].value.set_index("modality")
-    assert set(table.index) == {"text", "attributes", "image", "sound"}
-    assert table.loc["sound", "missing"] > 0 == table.loc["image", "missing"]
-    lacking = table.loc["sound", "items with it"] + table.loc["sound", "missing"]
-    assert lacking == 240
+    rows = re.findall(r"<td class=\"\"><u>modality</u>(\w+)</td>(.*?)</tr>", words(page))
+    table = {name: re.findall(r"</u>([\d,.]+)</td>", cells) for name, cells in rows}
+    assert set(table) == {"text", "attributes", "image", "sound"}
+    assert int(table["sound"][2]) > 0 == int(table["image"][2])
+    assert int(table["sound"][1]) + int(table["sound"][2]) == 240
 
 
 def test_neighbours_by_hand() -> None:
@@ -158,6 +159,22 @@ def test_likes_by_place_by_hand() -> None:
     )
 
 
+def test_costs_are_sums_told_in_words_and_what_was_not_measured_is_left_out() -> None:
+    assert teaching.costs({"questions": 1200, "answered": 1100}, None) == [
+        ("questions answered", "1,100 of 1,200")
+    ]
+    tokens = {"requests": 300, "prompt_tokens": 190_000, "completion_tokens": 300}
+    again = {"requests": 20, "prompt_tokens": 10_000, "completion_tokens": 20}
+    swap = {"agreement": 0.56, "kappa": 0.076, "pairs": 200, "questions": 20}
+    llm = {"spent": tokens, "swap_spent": again, "unreadable": 3, "swap": swap}
+    told = dict(teaching.costs(llm, (7, 300)))
+    assert (told["requests"], told["tokens sent"], told["tokens received"]) == (
+        "320", "200,000", "320",
+    )  # fmt: skip
+    assert told["replies from the cache when last asked"] == "7 of 300"
+    assert told["answers that stay when the candidates are reversed"].startswith("56% of 200")
+
+
 def test_a_hostile_reply_is_text(tmp_path: Path) -> None:
     write_study(tmp_path, seeds=1)
     stages = tmp_path / "tiny" / "stages"
@@ -173,16 +190,16 @@ def test_users_show_realism_bounds_and_segments(root: Path) -> None:
     page = show("users", root)
     said = words(page)
     assert "ratings of real people" in said
-    assert page.dataframe[0].value["predictor"].tolist()[0] == "simulated users"
+    assert "<u>predictor</u>simulated users</td>" in said
     page.segmented_control(key="by").set_value("generosity").run()
     assert not page.exception
 
 
 def test_live_serves_and_adapts(root: Path) -> None:
     page = show("live", root, policy="popular")
-    assert "0 of 0 items shown" in words(page)
+    assert "nothing shown yet" in words(page)
     page.button[1].click().run()  # one step
-    assert "1 items shown" in words(page)
+    assert "1 item shown" in words(page)
 
 
 def test_live_lets_a_person_answer(root: Path) -> None:
@@ -195,8 +212,9 @@ def test_live_lets_a_person_answer(root: Path) -> None:
 
 def test_runs_lists_studies_and_hides_what_writes_when_read_only(root: Path) -> None:
     page = show("runs", root)
-    row = page.dataframe[0].value.iloc[0]
+    row = dict(re.findall(r"<u>([\w ()]+)</u>([^<]*)</td>", words(page)))
     assert (row["study"], row["state"], row["runs"]) == ("tiny", "complete", "6 of 6")
+    assert row["env steps a run"] == "2,000"
     assert {"Resume", "Delete", "Start"} <= {button.label for button in page.button}
     assert not show("runs", root, read_only=True).button
 

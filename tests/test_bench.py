@@ -6,36 +6,44 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from simrec.bench import compare_times, post_all
+from simrec.bench import compare_times, post_all, send_as_documented, send_raw
 from simrec.bench_server import instant_server
 from simrec.bench_train import Case, Timed, bench_train, report, spend
 from simrec.cli.bench import bench_app
 
 
 def test_ratios_are_medians_over_rounds_with_the_order_changing():
-    now, calls = 0.0, []
+    now, waited, calls = 0.0, 0.0, []
     mine, bare = [100.0, 2.0, 6.0, 4.0], [100.0, 1.0, 2.0, 4.0]  # the first round does not count
 
     def spend(name: str, seconds: list[float]):
         def work(n: int) -> None:
-            nonlocal now
+            nonlocal now, waited
             calls.append(name)
             now += seconds[n]
+            waited += seconds[n] + 1.0
 
         return work
 
     ratio = compare_times(
-        spend("mine", mine), spend("bare", bare), rounds=3, work="x", clock=lambda: now
+        spend("mine", mine),
+        spend("bare", bare),
+        rounds=3,
+        work="x",
+        cpu=lambda: now,
+        wall=lambda: waited,
     )
     assert (ratio.ours_seconds, ratio.bare_seconds) == (4.0, 2.0)
     assert ratio.ratio == 2.0  # of 2, 3 and 1
+    assert ratio.wall_ratio == 1.5  # of 3/2, 7/3 and 5/5
     assert calls == ["bare", "mine", "mine", "bare"] * 2
 
 
-def test_the_instant_server_answers_each_request():
+@pytest.mark.parametrize("send", [send_as_documented, send_raw])
+def test_the_instant_server_answers_each_request(send):
     body = {"model": "bench", "messages": [{"role": "user", "content": "x"}]}
     with instant_server() as url:
-        asyncio.run(post_all(url, [body] * 70))
+        asyncio.run(post_all(url, [body] * 70, send))
 
 
 def test_the_command_measures_three_things_and_prints_json_alone():
@@ -43,9 +51,10 @@ def test_the_command_measures_three_things_and_prints_json_alone():
     done = CliRunner().invoke(bench_app, asked)
     assert done.exit_code == 0
     ratios = json.loads(done.stdout)
-    assert set(ratios) == {"pipeline", "client", "transformers"}
+    assert set(ratios) == {"pipeline", "raw", "transformers"}
     for ratio in ratios.values():
         assert ratio["ratio"] == pytest.approx(ratio["ours_seconds"] / ratio["bare_seconds"])
+        assert ratio["wall_ratio"] > 0
 
 
 def test_training_is_timed_in_turns_and_compared_within_a_round():

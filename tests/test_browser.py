@@ -13,7 +13,7 @@ pytest.importorskip("streamlit", reason="the dashboard's extra is not installed"
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import expect
 
-from tests.browser import chromium, opened, served, settled
+from tests.browser import chromium, opened, served, settled, unreached
 from tests.run_folders import RECORD, write_made_run
 from tests.test_app import HOSTILE
 
@@ -62,12 +62,24 @@ PAGES = {
     "Runs": "Runs",
 }
 
+STUDY = """
+study: walk
+seeds: [230, 231]
+data: {name: toy, toy_seed: 23}
+world: {topics: topic, bounds_sessions: 64}
+teacher: {encoder: hashed, questions_per_user: 1}
+reward: {weight_decays: [0.0]}
+pretrain: {env_steps: 3000}
+online: {env_steps: 8000, strategies: [scratch, frozen, ft, ap], controls: [random]}
+"""
+
 CURRENT = "[data-stale='false']"  # not a last run's element that is about to go
 
 
 @pytest.mark.timeout(900)
 def test_the_walk(address: str, page: Any, pictures: Path) -> None:
-    _start_the_toy_study(address, page, pictures)
+    _start_the_toy_study_and_end_it(address, page, pictures)
+    _start_a_smaller_one_from_its_yaml(page, pictures)
     _compare_and_take_home(page, pictures)
     _the_address_brings_back_the_selection(address, page)
     _open_the_session_that_differs_most(page, pictures)
@@ -75,7 +87,11 @@ def test_the_walk(address: str, page: Any, pictures: Path) -> None:
         page.get_by_role("link", name=name, exact=True).click()
         _shown(page, PAGES[name])
         page.screenshot(path=pictures / f"{name.lower()}.png", full_page=True)
-    _keys_reach_pickers_and_buttons(address, page)
+    _point_at_an_item(address, page, pictures)
+    for name, heading in PAGES.items():
+        _go(page, f"{address}/{name.lower()}", heading)
+        assert unreached(page) == [], f"the tab key misses these on {name}"
+    _keys_press_links_and_buttons(address, page)
     _narrow_and_dark(address, page, pictures)
 
 
@@ -87,13 +103,29 @@ def _shown(page: Any, heading: str) -> None:
     assert page.locator("[data-testid=stException]").count() == 0
 
 
-def _start_the_toy_study(address: str, page: Any, pictures: Path) -> None:
+def _start_the_toy_study_and_end_it(address: str, page: Any, pictures: Path) -> None:
     _go(page, address, "Strategies compared")
     page.screenshot(path=pictures / "empty.png")
     page.get_by_role("button", name="Start the toy study").click()
     expect(page.get_by_text("toy is running")).to_be_visible()
     page.screenshot(path=pictures / "running.png")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Start the toy study")).to_be_visible()
+
+
+def _start_a_smaller_one_from_its_yaml(page: Any, pictures: Path) -> None:
+    """The toy study takes two minutes; a walk need not."""
+    page.get_by_role("link", name="Runs", exact=True).click()
+    _shown(page, PAGES["Runs"])
+    page.get_by_label("Study (YAML)").fill(STUDY)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("10 runs of 8,000 env steps")).to_be_visible()
+    page.screenshot(path=pictures / "runs-start.png", full_page=True)
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_text("walk is running")).to_be_visible()
+    page.get_by_role("link", name="Compare", exact=True).click()
     expect(page.get_by_text("Best early")).to_be_visible(timeout=600_000)
+    expect(page.get_by_text("walk is running")).to_have_count(0, timeout=600_000)
     settled(page)
 
 
@@ -135,7 +167,7 @@ def _the_address_brings_back_the_selection(address: str, page: Any) -> None:
 
 
 def _open_the_session_that_differs_most(page: Any, pictures: Path) -> None:
-    page.get_by_role("link", name="See why").click()
+    page.get_by_role("link", name="See why early").click()
     _shown(page, PAGES["Session"])
     expect(page.locator(".sr-item").first).to_be_visible()
     assert page.locator(".sr-item img").count() > 0
@@ -144,20 +176,33 @@ def _open_the_session_that_differs_most(page: Any, pictures: Path) -> None:
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
 
-def _keys_reach_pickers_and_buttons(address: str, page: Any) -> None:
+def _point_at_an_item(address: str, page: Any, pictures: Path) -> None:
+    """The map shows an item's generated cover where one points at its spot."""
+    _go(page, f"{address}/items", PAGES["Items"])
+    spots = page.locator("[data-testid=stVegaLiteChart] .mark-symbol.role-mark path")
+    spots.first.hover(force=True)  # another spot may lie above it: it has a cover as well
+    expect(page.locator("#vg-tooltip-element img")).to_be_visible()
+    shown = page.locator("#vg-tooltip-element img").get_attribute("src")
+    assert shown.startswith("data:image/")
+    page.screenshot(path=pictures / "items-pointed.png")
+
+
+def _keys_press_links_and_buttons(address: str, page: Any) -> None:
+    _go(page, f"{address}/live", PAGES["Live"])
+    page.get_by_role("button", name="One step").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 item shown")).to_be_visible()
     _go(page, address, PAGES["Compare"])
-    expect(page.get_by_role("button", name="Data as CSV").first).to_be_visible()
-    wanted = {"Study", "Metric", "early window", "Data as CSV"}
-    reached = ""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        reached += page.evaluate(
-            "() => { const e = document.activeElement; const box = e.closest('[data-testid]');"
-            " return `${e.ariaLabel} ${e.innerText} ${box ? box.innerText : ''}\\n`; }"
-        )
-        if all(name in reached for name in wanted):
-            return
-    raise AssertionError(f"the tab key does not reach {wanted}; it reached {reached}")
+    page.get_by_role("radio", name="whole run", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("radio", name="early window")).to_be_checked()
+    page.locator("summary", has_text="What the strategies do").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("learns from real users only")).to_be_visible()
+    page.get_by_role("link", name="See why early").focus()
+    page.keyboard.press("Enter")
+    _shown(page, PAGES["Session"])
 
 
 def _narrow_and_dark(address: str, page: Any, pictures: Path) -> None:

@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from simrec.envs.compiled import pack, themes_of
 from simrec.envs.schedule import Lifetimes, Schedule, Shift
 from simrec.envs.sessions import Sessions
 from simrec.envs.truth import click_probability
@@ -43,7 +44,7 @@ def world_of(name: str) -> World:
 @pytest.mark.parametrize("k", [1, 2, 7])
 @pytest.mark.parametrize("name", list(SETTINGS))
 def test_compiled_and_plain_steps_agree_over_long_runs(name, k):
-    world, batch = world_of(name), 37  # not a multiple of the kernel's chunk
+    world, batch = world_of(name), 69  # one of the kernel's chunks, and a part of one
     slots = np.arange(batch, dtype=np.int64)
     both = [
         Sessions(world, slots, k, again=True, signals=True, compiled=way) for way in (True, False)
@@ -74,6 +75,19 @@ def test_compiled_and_plain_steps_agree_over_long_runs(name, k):
     truth = [click_probability(sessions) for sessions in both]
     assert truth[0] == pytest.approx(truth[1], abs=1e-5)
     assert ended > 100
+
+
+def test_packed_topics_are_those_of_the_items():
+    rng = np.random.default_rng(0)
+    kinds = rng.random((5, 3)).astype(np.float32)
+    topics = kinds[[0, 3, 3, 1, 0, 4]]
+    of, first = themes_of(topics)
+    assert len(first) == 4  # kind 2 is not there
+    assert (topics[first][of] == topics).all()
+    packed = pack(random_world())
+    kind = packed.aside.view(np.int32)[:, 1]
+    assert (packed.themes[kind, :6] == random_world().topics).all()
+    assert len(packed.themes) == 7 and not packed.themes[-1].any()  # six topics, and none
 
 
 def test_an_observation_stays_as_it_was_while_the_next_step_is_made():

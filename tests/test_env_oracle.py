@@ -1,18 +1,23 @@
 """Plans where more than boredom changes tastes, against paper and against every list there is."""
 
+import dataclasses
 from itertools import permutations
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from simrec.envs.bounds import NO_MOODS, oracle_note
+from simrec.envs import oracle
+from simrec.envs.bounds import NO_MOODS, myopic_policy, oracle_note, planned_policy
 from simrec.envs.creators import Creators
-from simrec.envs.moods import Moods, moods_of
+from simrec.envs.moods import Begun, Moods, moods_of
 from simrec.envs.plan import beam_plans
+from simrec.envs.playing import Policy, play
 from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules
 from simrec.envs.schedule import Schedule, Shift
+from simrec.envs.sessions import Sessions
+from simrec.envs.truth import click_probability
 from simrec.envs.world import World
 from tests.env_worlds import constant_world, random_world
 
@@ -102,6 +107,97 @@ def test_a_wide_beam_finds_the_best_list_of_all(seed):
         assert worth[tuple(plans[user].tolist())] == pytest.approx(max(worth.values()), abs=1e-5)
 
 
+def played(world: World, policy: Policy) -> np.ndarray:
+    return play(world, policy, 3, 128)[0]
+
+
+@pytest.mark.parametrize(
+    "moods", [{"satiation": 4.0, "recovery": 0.9}, {"drift": 0.3}, {"satiation": 1.5, "novelty": 1}]
+)
+def test_a_plan_of_one_step_is_the_greedy_choice(moods, monkeypatch):
+    world = random_world(rules=Rules(**moods))
+    monkeypatch.setattr(oracle, "AHEAD", 1)
+    assert (played(world, planned_policy) == played(world, myopic_policy)).all()
+
+
+def test_planning_anew_pays_where_clicks_sate():
+    world = random_world(rules=Rules(satiation=4.0, recovery=0.9))
+    gain = played(world, planned_policy) - played(world, myopic_policy)
+    assert gain.mean() > 3 * gain.std() / np.sqrt(len(gain)) > 0
+
+
+def test_a_plan_made_on_the_way_knows_what_was_shown_and_clicked():
+    """Half-way into a list, the rest of the best list is planned, from what the rules remember."""
+    world = moody().changed(Schedule())
+    sessions = Sessions(world, np.arange(40), 1, again=False)
+    sessions.start(0)
+    rng = np.random.default_rng(0)
+    for _ in range(2):  # of the four steps of a session
+        unseen = sessions.unseen()
+        sessions.advance(np.argmax(rng.random(unseen.shape) * unseen, axis=1)[:, None])
+    found, truth = oracle.next_slates(sessions)[:, 0], click_probability(sessions)
+    compared = 0
+    for row in range(40):
+        left = np.flatnonzero(sessions.unseen()[row])
+        if not len(left) or sessions.memory.counts[row, 1] == 3:
+            continue
+        # worth of two more items in every order, by the rules' own next state of this session
+        worth = {
+            pair: ahead(world, sessions, row, pair, truth[row]) for pair in permutations(left, 2)
+        }
+        if worth:
+            assert found[row] == max(worth, key=worth.__getitem__)[0]
+            compared += 1
+    assert compared > 10
+
+
+def ahead(world: World, s: Sessions, row: int, pair: tuple, now: np.ndarray) -> float:
+    """Expected clicks of two more items; patience 4 and a streak below 3 let the user stay."""
+    rules, users, memory = world.rules, world.users, s.memory
+    a, b = pair
+    p, theme = float(now[a]), world.topics[a].astype(float)
+    taste = s.state["vector"][row].astype(float)
+    vector = users.item_vectors[a].astype(float)
+    aim = float(memory.reach[row]) * vector / np.linalg.norm(vector)
+    taste = taste + p * rules.drift * (aim - taste)
+    sated = rules.recovery * memory.sated[row, :6] + p * theme
+    lately = [world.topics[i] for i in (s.recent()[row, -1], a)]
+    shown = memory.seen[row, :6] + theme
+    z = users.intercept + users.user_effect[s.user[row]] + users.item_effect[b]
+    z += users.scale * taste @ users.item_vectors[b].astype(float)
+    z -= rules.boredom * np.mean(lately, axis=0) @ world.topics[b]
+    z -= rules.satiation * sated @ world.topics[b]
+    z += rules.novelty * (1.0 - shown @ world.topics[b] / 3)
+    return p + float(expit(z))
+
+
+def test_who_is_likely_gone_does_not_click():
+    # patience 2 and a streak of 1: a miss now ends it. Items: sure 0.5 now, 0.5 later; or first a
+    # long shot. With chances 0.5 and 0.2: 0.5 + 0.5 * 0.2 = 0.6 against 0.2 + 0.2 * 0.5 = 0.3
+    logits, topics = np.log(np.array([[1.0, 0.25]])), np.eye(2, dtype=np.float32)
+    zeros = np.zeros((1, 2))
+    begun = Begun(
+        lately=np.zeros((1, 0, 2), np.float32),
+        there=np.zeros((1, 0), bool),
+        sated=zeros,
+        seen=zeros,
+        shown=np.zeros(1, np.int64),
+        reach=zeros[:, 0],
+        streak=np.array([1]),
+        patience=2,
+    )
+    plain = {"length": 2, "boredom": 0.0, "window": 1, "begun": begun}
+    assert beam_plans(logits, topics, **plain).tolist() == [[0, 1]]
+    # a shift that makes the sure one surer tomorrow (0.95): waiting earns 0.2 + 0.95 = 1.15 where
+    # nobody leaves, but 0.2 + 0.2 * 0.95 = 0.39 here, so the sure one comes first all the same
+    later = still(tilt=np.array([[0, 0], [3, 0]], np.float32), items=np.zeros((2, 0), np.float32))
+    assert beam_plans(logits, topics, **plain, moods=later).tolist() == [[0, 1]]
+    patient = dataclasses.replace(begun, patience=None)
+    assert beam_plans(logits, topics, **plain | {"begun": patient}, moods=later).tolist() == [
+        [1, 0]
+    ]
+
+
 def test_worlds_without_moods_are_planned_as_before():
     assert moods_of(random_world(), np.arange(3), 0, 1) is None
     assert moods_of(constant_world(0.5, rules=Rules()), np.arange(3), 0, 1) is None
@@ -112,8 +208,13 @@ def test_the_note_says_what_the_oracle_follows_and_what_it_leaves_out():
     assert oracle_note(world) == NO_MOODS
     assert oracle_note(moody()) == (
         "The oracle is approximate: the better of greedy by the true probability and a beam search "
-        "that, once at the start, follows the expected course of drift, satiation, novelty, shifts "
-        "and ignores leaving."
+        "that, made anew before every step and 12 steps ahead, follows the expected course of "
+        "drift, satiation, novelty, shifts, counts who will have left, and ignores what comes "
+        "after those steps."
+    )
+    waiting = world.changed(Schedule((Shift(3, 1.0, (0,)),)))
+    assert "that, once at the start, follows the expected course of shifts and" in oracle_note(
+        waiting
     )
     creators = Creators(np.arange(60), np.ones(60, bool))
     other = world.changed(

@@ -8,7 +8,6 @@ from scipy.special import expit
 
 from simrec.datasets.toy import make_toy
 from simrec.envs.bounds import check_headroom, static_order, static_share, world_bounds
-from simrec.envs.friends import Friends
 from simrec.envs.imagined import imagined_world
 from simrec.envs.plan import beam_plans, spread_list
 from simrec.envs.users import affinity_of_all
@@ -72,9 +71,6 @@ def test_what_cannot_be_saved_loaded_or_built_is_refused_in_a_sentence(tmp_path)
         SimrecError, match=r"^world 'constant' cannot be saved: its users are Const"
     ):
         world.save(tmp_path / "world")
-    friendly = random_world().changed(friends=Friends(np.array([[0, 1]])))
-    with pytest.raises(SimrecError, match=r"cannot be saved with its friends; save it without"):
-        friendly.save(tmp_path / "world")
     with pytest.raises(SimrecError, match=r"^cannot read the world in .*delete the folder"):
         World.load(tmp_path / "nothing")
     with pytest.raises(SimrecError, match=r"^world 'constant' has topics of shape \(3, 1\)"):
@@ -158,9 +154,9 @@ def test_plans_leave_out_what_must_not_be_used():
 def test_the_bounds_of_the_toy_are_in_order_and_leave_room(toy):
     *_, table, world, _ = toy
     bounds = world_bounds(world, log_popularity=table.log_popularity, seed=1, sessions=400)
-    clicks = [bounds[name]["clicks"] for name in ("random", "static", "myopic", "oracle")]
+    clicks = [bounds[name]["reward"] for name in ("random", "static", "myopic", "oracle")]
     assert clicks[0] < clicks[1] < clicks[2] <= clicks[3]
-    assert bounds["random"]["clicks"] < bounds["popular"]["clicks"] < bounds["myopic"]["clicks"]
+    assert bounds["random"]["reward"] < bounds["popular"]["reward"] < bounds["myopic"]["reward"]
     assert all(0 < bound["length"] <= 20 for bound in bounds.values())
     check_headroom(bounds, allow_static=False)
     assert bounds == world_bounds(world, log_popularity=table.log_popularity, seed=1, sessions=400)
@@ -173,7 +169,7 @@ def test_the_static_order_names_every_item_once():
 def test_a_world_that_one_list_can_serve_is_refused():
     # (8 - 2) / (10 - 2) = 75 %
     bounds = {
-        name: {"clicks": c} for name, c in (("random", 2.0), ("static", 8.0), ("oracle", 10.0))
+        name: {"reward": c} for name, c in (("random", 2.0), ("static", 8.0), ("oracle", 10.0))
     }
     assert static_share(bounds) == pytest.approx(0.75)
     with pytest.raises(SimrecError) as caught:
@@ -184,7 +180,7 @@ def test_a_world_that_one_list_can_serve_is_refused():
         "allow_static: true"
     )
     check_headroom(bounds, allow_static=True)
-    bounds["static"]["clicks"] = 7.6  # (7.6 - 2) / 8 = 70 %: just allowed
+    bounds["static"]["reward"] = 7.6  # (7.6 - 2) / 8 = 70 %: just allowed
     check_headroom(bounds, allow_static=False)
 
 

@@ -13,11 +13,14 @@ from simrec.cli import app
 from simrec.datasets.library import import_dataset
 from simrec.datasets.source import IMPORTS, load_source
 from simrec.envs import pages
+from simrec.envs.arguments import MEANINGS
 from simrec.envs.bounds import MOST_STATIC, check_headroom, world_bounds
 from simrec.envs.checks import check_world
 from simrec.envs.describe import fitted
 from simrec.envs.horizon import planning_gains, planning_verdict
+from simrec.envs.load import load_parts
 from simrec.envs.registry import WORLDS, load_world, registered, spec_for
+from simrec.envs.resemblance import resemblance
 from simrec.envs.spec import WorldSpec
 from simrec.envs.users import FactorUsers
 from simrec.envs.world import Rules, World
@@ -78,9 +81,15 @@ def test_real_worlds_keep_the_contract_and_leave_room(shared_data, data_home, id
     simpler = max(fit["bias"]["auc"], fit["item_mean"]["auc"], fit["popularity_auc"])
     assert fit["model"]["auc"] > simpler + LEAST_GAIN[name]
     assert fit["model"]["calibration_error"] < 0.08
+    spec, source = WORLDS[id], load_parts(WORLDS[id])
+    alike = resemblance(
+        world, source.dataset.log, source.split, like_at=spec.like_at, seed=1, asked=source.asked
+    )
+    # all six fits know their users, so a population of strangers must be seen through
+    assert alike.personal_gap.low > 0.03 and alike.shuffled_gap.low > 0
     bounds = world_bounds(world, log_popularity=table.log_popularity, seed=1, sessions=128)
     check_headroom(bounds, allow_static=id in pages.STATIC_REASONS)
-    assert bounds["random"]["clicks"] < bounds["static"]["clicks"] < bounds["oracle"]["clicks"]
+    assert bounds["random"]["reward"] < bounds["static"]["reward"] < bounds["oracle"]["reward"]
 
 
 def test_every_check_passes_on_the_toy_and_a_broken_world_is_named(data_home):
@@ -106,6 +115,11 @@ def test_the_commands_list_check_and_describe_what_is_there(data_home):
     numbers = json.loads(run(app, ["fit", "toy", "--json", "-"]).stdout)
     assert numbers["fit"]["model"]["auc"] > numbers["fit"]["bias"]["auc"]
     assert isinstance(run(app, ["env", "check"]).exception, SimrecError)
+    unknown = run(app, ["env", "check", "simrec/Toy-v1"])
+    assert str(unknown.exception) == (
+        "there is no world 'simrec/Toy-v1'; did you mean 'simrec/Toy-v0'?"
+    )
+    assert unknown.stdout == ""
 
 
 def test_realism_is_a_command_that_leaves_a_card(data_home, tmp_path):
@@ -188,7 +202,7 @@ def test_a_page_holds_every_number_and_the_table_a_row(data_home, tmp_path, monk
     for heading in ("Bounds", "Does planning pay?", "Realism", "Arguments", "Versions"):
         assert f"## {heading}\n" in text
     assert pages.page(facts) == text
-    assert set(facts["spec"]) <= set(pages.ARGUMENTS)
+    assert set(facts["spec"]) <= set(MEANINGS)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{pages.BEGIN}\nstale row\n{pages.END}\nafter\n")
     pages.write_table(tmp_path / "docs", readme)
@@ -207,7 +221,7 @@ def test_a_page_holds_every_number_and_the_table_a_row(data_home, tmp_path, monk
 
 
 def test_every_argument_of_a_world_has_a_meaning_on_its_page():
-    assert set(pages.ARGUMENTS) == set(WorldSpec.__dataclass_fields__)
+    assert set(MEANINGS) == set(WorldSpec.__dataclass_fields__)
 
 
 def test_the_pages_in_the_repository_are_what_their_numbers_say():

@@ -199,8 +199,8 @@ def test_a_run_keeps_every_session_with_its_chances(study: Path) -> None:
         assert len(lengths) == len(run.episodes) and lengths.sum() == run.episodes["length"].sum()
         assert ((run.steps["propensity"] > 0) & (run.steps["propensity"] <= 1)).all()
         found = run.record.notes["measures"]
-        assert found["clicks_per_session"] == pytest.approx(
-            found["clicks_per_step"] * found["session_length"]
+        assert found["reward_per_session"] == pytest.approx(
+            found["reward_per_step"] * found["session_length"]
         )
         assert 0 < found["coverage"] <= 1
         if name == "frozen":

@@ -155,15 +155,83 @@ def test_bfloat16_runs_on_the_cpu_and_is_another_model(tmp_path: Path):
         assert list(b.logprobs.values()) == pytest.approx(list(a.logprobs.values()), rel=0.03)
 
 
-def test_four_bits_without_their_package_are_one_sentence(tmp_path: Path):
-    if importlib.util.find_spec("bitsandbytes") is not None:
-        pytest.skip("bitsandbytes is installed")
-    folder = save_tiny(tmp_path / "tiny")
+def installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let these packages of the card's branch seem to be here, and no other of them."""
+    found = importlib.util.find_spec
+
+    def find_spec(name: str, *more: str) -> object:
+        card = name in ("bitsandbytes", "accelerate")
+        return (object() if name in names else None) if card else found(name, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+
+
+@pytest.mark.parametrize("there", [(), ("bitsandbytes",), ("accelerate",)])
+def test_four_bits_without_their_packages_are_one_sentence(
+    there: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    installed(monkeypatch, *there)
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(SimrecError) as error:
-        TransformersLM(folder, device="cuda", load_in_4bit=True)
+        TransformersLM(tmp_path, device="cuda", load_in_4bit=True)
+    missing = "accelerate" if "bitsandbytes" in there else "bitsandbytes"
     assert str(error.value) == (
-        "load_in_4bit needs the package bitsandbytes, which is not installed; pip install "
-        "bitsandbytes"
+        f"load_in_4bit needs the package {missing}, which is not installed; pip install "
+        f"bitsandbytes accelerate"
+    )
+
+
+def test_number_format_and_name_follow_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    installed(monkeypatch, "bitsandbytes", "accelerate")
+    (tmp_path / "config.json").write_text("{}")
+    ends = {
+        "f32": TransformersLM(tmp_path),
+        "bf16": TransformersLM(tmp_path, device="cuda:1"),
+        "4bit": TransformersLM(tmp_path, device="cuda", load_in_4bit=True),
+    }
+    for end, model in ends.items():
+        assert model.name.endswith(f"-{end}")
+    assert TransformersLM(tmp_path, device="cuda", dtype="f32").dtype == "f32"
+    for device in ("cuda:", "cuda:x", "cudas", "mps"):
+        with pytest.raises(SimrecError, match=f"device is '{device}'; expected cpu, cuda or cuda"):
+            TransformersLM(tmp_path, device=device)
+
+
+def test_what_weights_are_loaded_with_on_a_card(monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    from simrec.llm.backends.causal import placed
+
+    installed(monkeypatch, "accelerate")
+    whole = placed("cuda:1", "bf16", load_in_4bit=False)
+    assert whole == {"dtype": torch.bfloat16, "device_map": {"": "cuda:1"}}
+    assert placed("cpu", "f32", load_in_4bit=False) == {"dtype": torch.float32}
+    small = placed("cuda", "bf16", load_in_4bit=True)
+    assert small["device_map"] == {"": "cuda"}
+    assert small["quantization_config"].load_in_4bit
+    assert small["quantization_config"].bnb_4bit_compute_dtype == torch.bfloat16
+    installed(monkeypatch)  # without accelerate the weights come through main memory
+    assert placed("cuda", "bf16", load_in_4bit=False) == {"dtype": torch.bfloat16}
+
+
+def test_a_card_that_is_not_here_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    from simrec.llm.backends.causal import check_card
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    check_card("cpu")
+    with pytest.raises(SimrecError) as error:
+        check_card("cuda")
+    assert str(error.value) == "device is 'cuda', but PyTorch sees no card; use device='cpu'"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_card("cuda")
+    check_card("cuda:1")
+    with pytest.raises(SimrecError) as error:
+        check_card("cuda:2")
+    assert str(error.value) == (
+        "device is 'cuda:2', but PyTorch sees 2 cards, counted from 0; use a lower number"
     )
 
 

@@ -52,6 +52,55 @@ def test_without_vllm_there_is_one_sentence(tmp_path: Path):
         )
 
 
+STAND_IN = {
+    "__init__.py": """
+import json
+
+class LLM:
+    def __init__(self, **arguments):
+        raise ValueError(json.dumps(arguments))
+
+def SamplingParams(**options):
+    return options
+""",
+    "sampling_params.py": "StructuredOutputsParams = dict",
+}
+
+
+@pytest.mark.skipif(HAS_VLLM, reason="the real vllm is here")
+def test_the_engine_gets_its_arguments_and_its_refusal_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With a package in vLLM's place that refuses to start and says what it was given."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "vllm").mkdir()
+    for name, text in STAND_IN.items():
+        (tmp_path / "vllm" / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("HF_HUB_OFFLINE", "VLLM_NO_USAGE_STATS"):
+        monkeypatch.setenv(name, os.environ.get(name, "1"))  # the backend sets them; put back
+    model = language_model(
+        f"vllm:{tmp_path}",
+        tensor_parallel_size=2,
+        data_parallel_size=4,
+        engine={"max_model_len": 4096},
+    )
+    with pytest.raises(SimrecError) as error:
+        model.complete([LLMPrompt("x")], max_tokens=2)
+    for name in ("vllm", "vllm.sampling_params"):
+        sys.modules.pop(name, None)
+    said = str(error.value)
+    assert said.startswith(f"vLLM cannot start with '{tmp_path}' (") and "option 'engine'" in said
+    assert json.loads(said[said.index("{") : said.rindex("}") + 1]) == {
+        "data_parallel_size": 4,
+        "enable_prefix_caching": True,
+        "max_model_len": 4096,
+        "model": str(tmp_path),
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        "tensor_parallel_size": 2,
+    }
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny")

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from simrec.metrics import (
-    came_back,
     gini,
     lost_before,
     novelty,
@@ -65,13 +64,6 @@ def test_session_diversity_is_the_mean_over_pairs() -> None:
 
 def test_regret_by_hand() -> None:
     assert regret([1.0, 4.0], 5.0) == pytest.approx(5.0)
-
-
-def test_came_back_by_hand() -> None:
-    # slot 0: users 5, 5, 6 in sessions 0, 1, 2; slot 1: users 7 and, two sessions later, 7
-    sessions = np.array([[0, 2, 6], [0, 0, 5], [1, 0, 7], [0, 1, 5], [1, 2, 7]])
-    assert came_back(sessions) == 0.5  # 5 came back, 6 did not; slot 1 has no next session
-    assert np.isnan(came_back(sessions[:1]))
 
 
 def test_the_share_of_frozen_actions_by_hand() -> None:

@@ -1,6 +1,7 @@
 """`simrec prefer` with real backends, end to end: a tiny model here, and servers that change."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pandas as pd
@@ -107,11 +108,18 @@ def test_answers_kept_when_the_server_was_part_of_the_name_are_found(
         with monkeypatch.context() as patched:
             patched.setattr(OpenAILM, "name", OpenAILM.former_name)
             assert ask(monkeypatch, capsys, path)[0] == 0
+        with sqlite3.connect(answers_path()) as db:
+            db.execute("DELETE FROM models_1")  # it was known by another spec then
         with AnswerCache(answers_path()) as cache:
-            cache.remember_model("openai:tiny", "openai:tiny")
             kept = len(cache)
         asked = len(server.bodies)
         again = study(tmp_path / "after", f"openai:tiny@{server.url}")
+        for _ in range(2):  # whether the new name is known yet or not, nothing is to be paid
+            prices = ["--price-in", "1", "--price-out", "2"]
+            code, out, _ = ask(monkeypatch, capsys, again, "--dry-run", *prices)
+            assert code == 0
+            assert f"{USERS} requests, {USERS} of them already answered; to send: 0 prompt" in out
+            assert "at most 0.0000 at 1 in and 2 out a million" in out
         assert ask(monkeypatch, capsys, again)[0] == 0
         assert len(server.bodies) == asked
     with AnswerCache(answers_path()) as cache:

@@ -11,6 +11,7 @@ from simrec.datasets.toy import make_toy
 from simrec.envs import behaviour
 from simrec.envs.behaviour import Offered
 from simrec.envs.cards import write_card
+from simrec.envs.describe import personal_sentence
 from simrec.envs.resemblance import resemblance
 from simrec.envs.rhythm import (
     length_rhythm,
@@ -65,6 +66,18 @@ def test_users_who_click_the_same_topics_have_no_spread():
     assert behaviour.user_spread(OFFERED, answers(1, 0, 1, 0), BOTH) == pytest.approx(0.0)
     assert behaviour.user_spread(OFFERED, answers(1, 0, 0, 1), BOTH) == pytest.approx(1.0)
     assert behaviour.user_spread(OFFERED, answers(1, 0, 0, 0), BOTH) == 0.0  # one user, no pair
+
+
+def test_ranking_within_a_user_by_hand():
+    offered = Offered(
+        np.array([1, 0, 0, 1, 0, 2, 1]), np.zeros(7, int), np.eye(1), rank=np.array([0])
+    )
+    scores = np.array([3.0, 0.5, 0.2, 3.0, 0.9, 1.0, 7.0])
+    real = answers(1, 1, 0, 0, 0, 1, 1)
+    # user 0 likes 0.5 among 0.2 and 0.9: one of two pairs; user 1 likes 3 and 7 and not the other
+    # 3: a tie and a win, 1.5 of 2; user 2 liked everything, so nothing can be told
+    found = behaviour.ranking_by_user(offered, scores, real)
+    assert found[:2].tolist() == [0.5, 0.75] and np.isnan(found[2])
 
 
 def log_of(user, item, time):
@@ -128,7 +141,9 @@ def test_shuffled_users_are_clearly_worse_and_fitted_ones_near_the_floor(toy):
     assert report.overall.mean < report.floor + 0.3 * (report.shuffled.mean - report.floor)
     by_name = {measure.name: measure for measure in report.measures}
     assert by_name["single answers"].distance.high < by_name["single answers"].shuffled.low
-    assert len(report.measures) == 8
+    assert len(report.measures) == 9
+    assert report.personal_gap.low > 0.1 and report.ranking_gap.low > 0.2
+    assert personal_sentence(report).startswith("the right user clearly matters: person by")
     assert json.loads(json.dumps(report.as_dict()))["users"] == report.users
 
 
@@ -156,6 +171,21 @@ def test_users_dealt_out_at_random_in_the_world_itself_are_seen_through(toy):
     )
 
 
+def test_a_fit_without_personal_signal_is_said_to_have_none(toy):
+    """With one taste for everybody a stranger is as good, and no distance can be worse."""
+    data, split, world, _ = toy
+    users = world.users
+    nobody = dataclasses.replace(
+        users, user_effect=0 * users.user_effect, user_vectors=0 * users.user_vectors
+    )
+    found = resemblance(
+        dataclasses.replace(world, users=nobody), data.log, split, like_at=4.0, seed=0
+    )
+    assert found.personal_gap.mean == pytest.approx(0.0, abs=1e-12)
+    assert found.ranking_gap.high == pytest.approx(0.0, abs=1e-12)
+    assert personal_sentence(found).startswith("the fit has no personal signal that held-out even")
+
+
 def test_an_implicit_log_has_no_response_rate_and_says_so(toy):
     data, split, world, _ = toy
     log = dataclasses.replace(data.log, unit="count", time=None)
@@ -172,7 +202,11 @@ def test_events_people_were_asked_for_are_no_repeats(toy):
     again = dataclasses.replace(split, part=split.part[twice])
     asked = np.arange(len(log)) >= len(data.log)
     shares = [
-        resemblance(world, log, again, like_at=4.0, seed=0, asked=mask).measures[6].distance.mean
+        next(
+            measure.distance.mean
+            for measure in resemblance(world, log, again, like_at=4.0, seed=0, asked=mask).measures
+            if measure.name == "repeat rate"
+        )
         for mask in (None, asked)
     ]
     assert shares == pytest.approx([100 / len(log), 0.0])

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from simrec.cli.teacher_report import judge
 from simrec.config import StudyConfig
+from simrec.llm.report_text import rounds_lines
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs
 from simrec.stages.policy import policy_files, pretrain_policy
@@ -133,10 +135,29 @@ def test_a_language_model_is_asked_in_every_round_and_never_twice(
     assert len(asking.CALLS) == 2 * (users + 3)
     assert report(study)["llm"]["spent"]["requests"] == 2 * users
     assert set(answers_of_round_two(study)) == {"neighbours", "policy", "random"}
+    check_report(study, users)
     asking.STOPPED.append("all was said")
     again = inputs(tmp_path / "b", **model)  # the stages are lost, the answers are not
     work(again)
     assert round_path(again, SEED, 2).read_bytes() == round_path(study, SEED, 2).read_bytes()
+
+
+def check_report(study: Inputs, users: int) -> None:
+    """The teacher is judged by the answers of every round, and by each alone."""
+    judged = judge(study, SEED)
+    all_of_it, first, second, _ = judged.sections[0].rows
+    assert judged.sections[0].title.startswith(f"answers of seed {SEED} in all 2 rounds against")
+    assert (first.name, second.name) == ("round 1 alone", "round 2 alone")
+    assert all_of_it.pairs == first.pairs + second.pairs and judged.rounds == (2, 2)
+    lines = rounds_lines(judged.measures, "llm", (None, None))
+    for number in (1, 2):
+        assert any(line.startswith(f"round {number}: cost: {users + 3} requests") for line in lines)
+    assert lines[-1].startswith(f"all 2 rounds: cost: {2 * (users + 3)} requests, ")
+    whole = round_path(study, SEED, 2).rename(study.folder / "away")
+    judged = judge(study, SEED)  # as after `simrec prefer`
+    assert judged.rounds == (1, 2) and set(judged.measures) == {1}
+    assert judged.sections[0].rows[0].pairs == first.pairs
+    whole.rename(round_path(study, SEED, 2))
 
 
 def answers_of_round_two(study: Inputs) -> set[str]:

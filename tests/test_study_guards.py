@@ -105,4 +105,4 @@ def test_bounds_of_slates_follow_from_a_flat_world() -> None:
     popularity = np.zeros(40, dtype=np.float32)
     bounds = world_bounds(world, log_popularity=popularity, seed=3, slate_size=3)
     for name, bound in bounds.items():
-        assert abs(bound["clicks"] - 735 / 256) < 4 * 0.045, name
+        assert abs(bound["reward"] - 735 / 256) < 4 * 0.045, name

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from simrec.cli.teacher_report import judge
 from simrec.config import load_config
 from simrec.interactions import InteractionLog
 from simrec.llm.agreement import (
+    Agreement,
     agreement,
     between_teachers,
     calibration,
@@ -23,7 +25,7 @@ from simrec.llm.agreement import (
 from simrec.llm.audit import kappa, position_bias, swap_agreement, swapped
 from simrec.llm.quality import Pairs, meet
 from simrec.llm.recorded import RecordedTeacher
-from simrec.llm.report_text import meaning
+from simrec.llm.report_text import meaning, part_and_whole
 from simrec.preferences import Preference
 from simrec.stages.inputs import Inputs
 from tests.asking import question
@@ -167,6 +169,24 @@ def test_the_words_follow_the_numbers():
     assert "0.580: the teacher adds nothing to that." in lines(0.08, 0.57)
 
 
+def test_the_judging_part_is_compared_with_the_whole_in_words():
+    base = agreement("t", pairs([1, 2, 3, 4.5], [1, 2.5, 3, 4]), like_at=3)
+
+    def told(pearson: float, personal: float, error: float) -> Agreement:
+        numbers = {"pearson": pearson, "personal_pearson": personal}
+        return replace(base, **numbers, error=error, personal_error=error)
+
+    text = part_and_whole(told(0.18, 0.04, 0.04), told(0.24, 0.08, 0.03))
+    # the gaps are -0.06 and -0.04; chance makes sqrt(0.04^2 + 0.03^2) = 0.05
+    assert (
+        "on the judging part the correlation is 0.180, in the whole table 0.240: a difference of "
+        "-0.060, more than chance explains (+-0.050)" in text
+    )
+    assert "a difference of -0.040, no more than chance explains (+-0.050)" in text
+    none = part_and_whole(told(float("nan"), 0.0, 0.1), base)
+    assert none == "Judging part and whole table cannot be compared: too few pairs."
+
+
 def run(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["simrec", "teacher", "report", *words])
     code = 0
@@ -207,6 +227,10 @@ def test_the_known_figures_of_the_real_table(
     assert " ".join(RecordedTeacher.warning.split()) in words_out
     assert "position bias, order swap, parse failures: not applicable" in out
     assert "popularity (no teacher)" in out
+    assert (
+        "in the whole table 0.238: a difference of -0.055, more than chance explains" in words_out
+    )
+    assert "recorded:Gemma-3-12B and people correlate with 0.26; once" in words_out
 
 
 def test_a_model_not_asked_yet_is_one_sentence(tmp_path: Path, data_home: Path):

@@ -48,7 +48,9 @@ BEHAVING: dict[str, Any] = {
     "shifts": [{"date": 3, "size": 1.5, "topics": ["pets", 0], "until": 9}],
     "churn": {"share": 0.5, "last": 8, "lifetime": 6},
 }
+MARKET = {"count": 6, "reserve": 0.5, "period": 7, "least": 0.5, "clicks": True}
 SETTINGS: dict[str, dict[str, Any]] = {
+    "creators": {"creators": MARKET},
     "plain": {},
     "modality": {"users": "modality", "interaction_scale": 2.0},
     "llm": LLM,

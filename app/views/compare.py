@@ -1,20 +1,21 @@
 """The page that sets a study's strategies side by side."""
 
-from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from simrec.app import choose, load
+from simrec.app.answer import answer, session_links
 from simrec.app.charts import curves_chart, title_of
 from simrec.app.compare_sections import SECTIONS
-from simrec.app.compare_tables import differences, leader_cards, session_link, strategies
+from simrec.app.compare_tables import differences, leader_cards, strategies
+from simrec.app.glossary import meaning
 from simrec.app.show import chart, csv, say
-from simrec.app.style import grid
+from simrec.app.style import grid, named
 from simrec.compare import Comparison
 from simrec.digest_curves import METRICS
-from simrec.findings import LEGEND, bounds_line, cautions, pair_rows
-from simrec.leaders import Leader
+from simrec.findings import bounds_line, cautions, legend, pair_rows
 from simrec.metrics import normalised
 from simrec.overview import Overview
 
@@ -27,27 +28,27 @@ def page(root: Path, read_only: bool) -> None:
     st.title("Strategies compared")
     st.caption(
         "Which way of recommending satisfies simulated users best, early and late, and how sure is "
-        "it? Normalised reward counts clicks: 0 is random items, 1 an oracle that knows every user."
+        "it? Reward counts clicks: 0 is what random items get, 1 an oracle that knows every user."
     )
-    found = choose.study(root, read_only)
+    left, right = st.columns([1, 2])
+    found = choose.study(root, read_only, left)
     if found is None:
         return
-    left, right = st.columns([1, 2])
-    with left:
-        seeds = choose.seeds(found)
-    names = found.order(seeds)
     with right:
-        picked = _strategies(names)
-    st.caption(
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, "
-        f"{found.first.budget_env_steps:,} env steps a run, one recommendation each step"
-    )
-    head, curves = st.container(), st.container()
-    with curves:  # the browser needs longest for its first chart, so that is sent first
-        _curves(found, picked, seeds)
-    with head, st.spinner("Working out intervals"):
+        seeds = choose.seeds(found)
+    with st.spinner("Working out intervals"):
         comparison, first = load.comparison(found.folder, seeds), load.leaders(found.folder, seeds)
-        _answers(comparison, first)
+    st.html(answer(comparison, first) + session_links(comparison, first))
+    for line in cautions(comparison):
+        if "Warning:" in line:
+            say(line)
+    _believing(found, comparison, seeds)
+    picked = _curves(found, seeds)
+    st.subheader("Why")
+    section = choose.tab("Look at", list(SECTIONS), "why")
+    SECTIONS[section](found, comparison, picked, seeds)
+    st.subheader("Beside early and late")
+    st.html(grid(leader_cards(first)))
     st.subheader("Every strategy by window")
     html, frame = strategies(comparison, first)
     st.html(html)
@@ -57,22 +58,22 @@ def page(root: Path, read_only: bool) -> None:
         html, frame = differences(comparison)
         st.html(html)
         csv(frame, "differences")
-    st.subheader("Why")
-    section = choose.tab("Look at", list(SECTIONS), "why")
-    SECTIONS[section](found, comparison, picked, seeds)
     if not read_only and list(seeds) == found.seeds:
         load.remember(found)
 
 
-def _answers(comparison: Comparison, first: Mapping[str, Leader | None]) -> None:
-    st.html(grid(leader_cards(first)) + session_link(comparison))
-    lines = cautions(comparison)
-    for line in lines:
-        if "Warning:" in line:
-            say(line)
+def _believing(found: Overview, comparison: Comparison, seeds: tuple[int, ...]) -> None:
+    runs = (
+        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {found.first.budget_env_steps:,} env "
+        "steps a run, one recommendation each step."
+    )
     with st.expander("What to know before believing the numbers"):
-        for line in (*lines, bounds_line(comparison), LEGEND):
+        for line in (runs, *cautions(comparison), bounds_line(comparison), legend(comparison)):
             say(line)
+    with st.expander("What the strategies do"):
+        for name in comparison.strategies:
+            about = meaning(name) or "see 'simrec strategies'"
+            st.html(f'<div class="sr-named">{named(name)} {escape(about)}</div>')
 
 
 def _strategies(names: list[str]) -> list[str]:
@@ -85,8 +86,10 @@ def _strategies(names: list[str]) -> list[str]:
     return [name for name in names if name in (picked or usual)]
 
 
-def _curves(found: Overview, picked: list[str], seeds: tuple[int, ...]) -> None:
+def _curves(found: Overview, seeds: tuple[int, ...]) -> list[str]:
+    """Show the learning curves and return the strategies picked for this and the other charts."""
     st.subheader("Learning curves")
+    picked = _strategies(found.order(seeds))
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     logged = sorted({name for digest in found.digests.values() for name in digest.updates})
     titles = {title_of(metric)[0]: metric for metric in (*METRICS, *logged)}
@@ -102,7 +105,7 @@ def _curves(found: Overview, picked: list[str], seeds: tuple[int, ...]) -> None:
     }
     if not curves:
         say(f"None of the strategies shown logs '{metric}'.")
-        return
+        return picked
     levels: dict[str, float] = {}
     if metric == "reward":
         bounds = found.first.bounds
@@ -116,3 +119,4 @@ def _curves(found: Overview, picked: list[str], seeds: tuple[int, ...]) -> None:
         "Mean over seeds of the sessions that start in each bin of env steps; the band is the "
         "95 % bootstrap interval over seeds. Drag to zoom, double-click to zoom out."
     )
+    return picked

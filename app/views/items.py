@@ -14,7 +14,7 @@ from simrec.app.item_codes import code_table, code_tree, item_codes
 from simrec.app.item_map import Items, click_rates, plane, read_items, retention
 from simrec.app.shelf import Shelf, shelf, thumbnail
 from simrec.app.show import chart, csv, say
-from simrec.app.style import grid, item_card, picture_uri
+from simrec.app.style import grid, item_card, picture_uri, plain_table
 from simrec.errors import SimrecError
 from simrec.overview import Overview
 
@@ -22,6 +22,11 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _MOST_VALUES = 24  # of an attribute that can be told apart on a map
 _HELP = "Near items have similar vectors. all: the fused item table that policies read."
+UNITS = {
+    "popularity": "log(1 + events in the log)",
+    "clicks": "clicks per showing",
+    "retention": "share of users still there after it",
+}
 _MOST_COVERS = 1500  # covers shown on hover travel with the page
 
 
@@ -101,7 +106,8 @@ def _map(
 
 
 def _spec(frame: pd.DataFrame, colour: str) -> dict[str, Any]:
-    tips = [{"field": "title"}, {"field": "about"}, {"field": colour}]
+    told = {"field": colour, "title": UNITS.get(colour, colour)}
+    tips: list[dict[str, str]] = [{"field": "title"}, {"field": "about"}, told]
     encoding: dict[str, Any] = {
         "x": {"field": "x", "type": "quantitative", "axis": None},
         "y": {"field": "y", "type": "quantitative", "axis": None},
@@ -116,7 +122,11 @@ def _spec(frame: pd.DataFrame, colour: str) -> dict[str, Any]:
             "field": colour,
             "type": "nominal",
             "scale": {"domain": names, "range": [_COLOURS[i % n] for i in range(len(names))]},
-            "legend": {"orient": "bottom", "columns": 6, "title": None},
+            "legend": {
+                "orient": "bottom",
+                "columns": {"expr": "width < 480 ? 3 : 6"},
+                "title": None,
+            },
         }
         encoding["shape"] = {
             "field": colour,
@@ -131,7 +141,7 @@ def _spec(frame: pd.DataFrame, colour: str) -> dict[str, Any]:
             "field": colour,
             "type": "quantitative",
             "scale": {"scheme": "viridis"},
-            "legend": {"orient": "bottom", "gradientLength": 260},
+            "legend": {"orient": "bottom", "gradientLength": 260, "title": UNITS[colour]},
         }
     return {
         "mark": {"type": "point", "filled": True},
@@ -158,12 +168,10 @@ def _colourings(found: Overview, items: Items, known: Shelf) -> dict[str, NDArra
             words = np.array([*attribute.vocabulary, "none"], dtype=object)
             none = ~attribute.membership.any(axis=1)
             colourings[name] = words[np.where(none, len(attribute.vocabulary), first)]
-    colourings["popularity, log(1 + events)"] = items.log_popularity.astype(np.float64)
+    colourings["popularity"] = items.log_popularity.astype(np.float64)
     try:
-        colourings["clicks per showing"] = load.kept(found, "rates", click_rates, n)
-        colourings["retention, share of users still there"] = load.kept(
-            found, "retention", retention, n
-        )
+        colourings["clicks"] = load.kept(found, "rates", click_rates, n)
+        colourings["retention"] = load.kept(found, "retention", retention, n)
     except SimrecError as error:
         say(f"Warning: {error}")
     return colourings
@@ -177,7 +185,8 @@ def _tiny(known: Shelf, item: int) -> str:
 def _one_item(items: Items, known: Shelf, item: int) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        st.html(grid([item_card(known.title(item), known.cover(item), meta=known.words(item))]))
+        one = item_card(known.title(item), known.cover(item), meta=known.words(item))
+        st.html(f'<div class="sr-one">{one}</div>')
         if known.catalogue is not None and known.catalogue.texts[item]:
             st.text(known.catalogue.texts[item])
     with right:
@@ -227,17 +236,15 @@ def _code(found: Overview) -> NDArray[np.int64]:
 def _missing(items: Items) -> None:
     st.subheader("Modalities")
     n = len(items.fused)
-    frame = pd.DataFrame(
-        [
-            {
-                "modality": name,
-                "numbers an item": items.parts[name].shape[1],
-                "items with it": int(items.present[:, i].sum()),
-                "missing": n - int(items.present[:, i].sum()),
-                "missing (%)": round(100 * (1 - items.present[:, i].mean()), 1),
-            }
-            for i, name in enumerate(items.parts)
-        ]
-    )
-    st.dataframe(frame, hide_index=True)
-    csv(frame, "modalities")
+    rows = [
+        {
+            "modality": name,
+            "numbers an item": items.parts[name].shape[1],
+            "items with it": int(items.present[:, i].sum()),
+            "missing": n - int(items.present[:, i].sum()),
+            "missing (%)": round(100 * (1 - float(items.present[:, i].mean())), 1),
+        }
+        for i, name in enumerate(items.parts)
+    ]
+    st.html(plain_table(list(rows[0]) if rows else [], [row.values() for row in rows]))
+    csv(pd.DataFrame(rows), "modalities")

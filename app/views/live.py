@@ -136,7 +136,8 @@ def _past(session: Any, known: Shelf, world: Any, user: int) -> None:
     st.subheader("The session so far, newest first")
     clicks = sum(clicked for _, clicked in session.shown)
     n = len(session.shown)
-    bar = meter("clicks", clicks / max(n, 1), "#009E73", f"{clicks} of {n} items shown")
+    words = f"{clicks} of {n} item{'s' if n > 1 else ''} shown" if n else "nothing shown yet"
+    bar = meter("clicks", clicks / max(n, 1), "#009E73", words)
     st.html(f'<div class="sr-card">{bar}</div>')
     before = [
         (int(item), int(liked))

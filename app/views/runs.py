@@ -10,6 +10,7 @@ import yaml
 
 from simrec.app import choose, jobs, load, progress
 from simrec.app.show import csv, empty, say
+from simrec.app.style import plain_table
 from simrec.config import StudyConfig
 from simrec.errors import SimrecError
 from simrec.records import plain
@@ -42,7 +43,8 @@ def _studies(root: Path, folders: list[Path], read_only: bool) -> None:
         except SimrecError as error:
             rows.append({"study": folder.name, "state": str(error)})
     frame = pd.DataFrame(rows)
-    st.dataframe(frame, hide_index=True)
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    st.html(plain_table(head, [[row.get(name, "") for name in head] for row in rows]))
     csv(frame, "studies")
     if read_only:
         return

@@ -54,7 +54,9 @@ def page(root: Path, read_only: bool) -> None:
     if table.empty:
         empty("No session was recorded item by item under both strategies in this window.")
         return
-    labels = {_label(row, a, b): row for row in table.head(200).to_dict("records")}
+    table = _showing_the_usual_first(table)
+    st.html(f'<p class="sr-said">{escape(_summary(table, a, b))}</p>')
+    labels = {_label(row, a, b): row for row in table.head(400).to_dict("records")}
     picked = labels[
         choose.one("Session, most different first", list(labels), "session", help=_HELP)
     ]
@@ -65,6 +67,22 @@ def page(root: Path, read_only: bool) -> None:
     if known.missing:
         say(known.missing)
     _film(f"{found.folder.name}-{seed}-{a}-{b}-{slot}-{episode}", both, truth, known, found)
+
+
+def _showing_the_usual_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the sessions that differ as the mean does before those that go the other way."""
+    against = table["difference"] * table["difference"].mean() < 0
+    return pd.concat([table[~against], table[against]], ignore_index=True)
+
+
+def _summary(table: pd.DataFrame, a: str, b: str) -> str:
+    """Say how typical the sessions at the top of the list are."""
+    gap = table["difference"]
+    return (
+        f"{len(gap)} sessions were recorded under both: {a} had more clicks in {(gap > 0).sum()}, "
+        f"{b} in {(gap < 0).sum()}, as many in {(gap == 0).sum()}; the mean difference is "
+        f"{gap.mean():+.1f} clicks a session. The one below is among the most different."
+    )
 
 
 _HELP = (
@@ -129,7 +147,9 @@ def _film(
                 st.rerun(scope="app")
         with right:
             step = st.slider("Recommendations made", 0, longest, key="step")
-        for place, column in enumerate(st.columns(2, gap="medium")):
+        with st.container(key="courses"):  # stays side by side on a narrow screen
+            columns = st.columns(2, gap="medium")
+        for place, column in enumerate(columns):
             with column:
                 _course(both[place], truth[place] if truth else None, known, step, found)
 

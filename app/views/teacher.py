@@ -9,11 +9,19 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from simrec.app import choose, load
-from simrec.app.charts import dress
+from simrec.app.charts import GREY, dress
 from simrec.app.shelf import Shelf, shelf
 from simrec.app.show import chart, csv, empty, say
-from simrec.app.style import card, grid, item_card
-from simrec.app.teaching import answers, by_place, calibration, exchanges, rewritten
+from simrec.app.style import card, grid, item_card, plain_table
+from simrec.app.teaching import (
+    answers,
+    by_place,
+    calibration,
+    costs,
+    exchanges,
+    from_cache,
+    rewritten,
+)
 from simrec.errors import SimrecError
 from simrec.overview import Overview
 from simrec.preferences import Preference, PreferenceSet
@@ -22,10 +30,12 @@ from simrec.preferences import Preference, PreferenceSet
 def page(root: Path, read_only: bool) -> None:
     """Show the teacher of a study."""
     st.title("Teacher")
-    found = choose.study(root, read_only)
+    left, right, _ = st.columns(3)
+    found = choose.study(root, read_only, left)
     if found is None:
         return
-    seed = int(choose.one("Seed", [str(s) for s in found.seeds], "seed"))
+    with right:
+        seed = int(choose.one("Seed", [str(s) for s in found.seeds], "seed"))
     try:
         given = load.kept(found, "answers", answers, seed)
     except SimrecError as error:
@@ -52,7 +62,7 @@ def page(root: Path, read_only: bool) -> None:
         _calibration(found, given, seed)
     with right:
         _places(given)
-    _cost(given, dict(taught[0].llm) if taught else {})
+    _cost(found, seed, given, dict(taught[0].llm) if taught else {})
     _question(found, seed, given, known)
 
 
@@ -139,11 +149,17 @@ def _places(given: PreferenceSet) -> None:
     figure.add_bar(
         x=data["place"],
         y=data["share"],
-        error_y={"type": "data", "array": 1.96 * data["error"], "thickness": 1.5, "width": 0},
+        error_y={
+            "type": "data",
+            "array": 1.96 * data["error"],
+            "thickness": 1.5,
+            "width": 0,
+            "color": GREY,
+        },
         marker={"color": "#56B4E9"},
         hovertemplate="place %{x}: %{y:.1%} liked<extra></extra>",
     )
-    figure.add_hline(y=mean, line={"dash": "dot", "width": 1.2})
+    figure.add_hline(y=mean, line={"dash": "dot", "width": 1.2, "color": GREY})
     figure.update_layout(
         xaxis={"title": "place of the candidate", "dtick": 1},
         yaxis={"title": "share the teacher likes", "tickformat": ".0%"},
@@ -152,15 +168,14 @@ def _places(given: PreferenceSet) -> None:
     st.caption("Candidates are put in random order, so a slope would be a bias of the teacher.")
 
 
-def _cost(given: PreferenceSet, llm: dict[str, Any]) -> None:
+def _cost(found: Overview, seed: int, given: PreferenceSet, llm: dict[str, Any]) -> None:
     st.subheader("Cost and cache")
-    states = pd.Series([a.status for a in given]).value_counts()
-    rows = [("answers from the cache", f"{sum(a.cached for a in given):,} of {len(given):,}")]
-    rows += [(f"replies: {state}", f"{count:,}") for state, count in states.items()]
-    rows += [(name.replace("_", " "), str(value)) for name, value in sorted(llm.items())]
-    frame = pd.DataFrame(rows, columns=["what", "number"])
-    st.dataframe(frame, hide_index=True)
-    if not any(a.raw for a in given):
+    answered = sum(a.status in ("ok", "retried") for a in given)
+    known = {"questions": len(given), "answered": answered} | llm
+    frame = pd.DataFrame(costs(known, from_cache(found, seed)), columns=["what", "number"])
+    st.html(plain_table(frame.columns, frame.to_numpy()))
+    csv(frame, "cost")
+    if "spent" not in llm and not any(a.raw for a in given):
         st.caption("This teacher is recorded or a stand-in: no language model was called, no cost.")
 
 
@@ -209,9 +224,9 @@ def _words(found: Overview, seed: int, number: int, answer: Preference, known: S
         said = pd.DataFrame()
     for row in said.to_dict("records"):
         _pair(
-            f"Prompt, {row['prompt_tokens']:,} tokens",
+            f"Prompt, {_tokens(row['prompt_tokens'])}",
             str(row["prompt"]),
-            f"Reply, {row['completion_tokens']:,} tokens"
+            f"Reply, {_tokens(row['completion_tokens'])}"
             + (", from the cache" if row["cached"] else "")
             + ("" if row["valid"] else ", could not be read"),
             str(row["reply"]),
@@ -239,6 +254,10 @@ def _words(found: Overview, seed: int, number: int, answer: Preference, known: S
     reply = answer.raw or "No text was written."
     cached = ", from the cache" if answer.cached else ""
     _pair("Prompt", prompt or "not kept", f"Reply ({answer.status}{cached})", reply)
+
+
+def _tokens(n: int) -> str:
+    return f"{n:,} token{'' if n == 1 else 's'}"
 
 
 def _pair(asked: str, prompt: str, replied: str, reply: str) -> None:

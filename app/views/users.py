@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from simrec.app import choose, load
-from simrec.app.charts import dress
+from simrec.app.charts import GREY, dress
 from simrec.app.population import SEEDS, by_segment, world_report
 from simrec.app.show import chart, csv, say
-from simrec.app.style import card, grid
+from simrec.app.style import card, grid, plain_table
 from simrec.errors import SimrecError
 from simrec.overview import Overview
 from simrec.palette import colour_of, is_dashed
@@ -36,7 +36,7 @@ def page(root: Path, read_only: bool) -> None:
         say(f"Warning: {error}")
         return
     _realism(found, report["fit"])
-    _bounds(report["bounds"])
+    _bounds(report["bounds"], found.first.config.get("world", {}).get("reward") or "clicks")
     _segments(found)
 
 
@@ -85,7 +85,8 @@ def _realism(found: Overview, fit: dict[str, Any]) -> None:
             for name, label in _PREDICTORS.items()
         ]
     )
-    st.dataframe(frame, hide_index=True)
+    rows = [[row[0], *(f"{v:.3f}" for v in row[1:])] for row in frame.itertuples(index=False)]
+    st.html(plain_table(frame.columns, rows))
     csv(frame, "realism")
     world = found.first.config.get("world", {})
     scales = [world.get(f"{name}_scale", 1.0) for name in ("user", "item", "interaction")]
@@ -99,26 +100,36 @@ def _realism(found: Overview, fit: dict[str, Any]) -> None:
         )
 
 
-def _bounds(bounds: dict[str, dict[str, float]]) -> None:
+def _bounds(bounds: dict[str, dict[str, float]], unit: str) -> None:
     st.subheader("What can be gained in this world?")
     frame = pd.DataFrame(
         [{"policy": name, **values} for name, values in bounds.items()]
-    ).sort_values("clicks")
+    ).sort_values("reward")
     figure = go.Figure()
     figure.add_bar(
-        x=frame["clicks"],
+        x=frame["reward"],
         y=frame["policy"],
         orientation="h",
         marker={"color": [colour_of(name) for name in frame["policy"]]},
-        error_x={"type": "data", "array": 1.96 * frame["clicks_se"], "thickness": 1.5},
+        error_x={
+            "type": "data",
+            "array": 1.96 * frame["reward_se"],
+            "thickness": 1.5,
+            "color": GREY,
+        },
         customdata=frame["length"],
-        hovertemplate="%{x:.2f} clicks in %{customdata:.1f} steps a session<extra></extra>",
+        hovertemplate=f"%{{x:.2f}} {unit} in %{{customdata:.1f}} steps a session<extra></extra>",
     )
-    figure.update_layout(xaxis={"title": "clicks a session"})
+    figure.update_layout(xaxis={"title": f"{unit} a session"})
     figure.update_yaxes(showgrid=False)
-    chart(dress(figure, height=300), frame, "bounds", "Clicks per session of reference policies")
-    gain = bounds["oracle"]["clicks"] - bounds["random"]["clicks"]
-    share = (bounds["static"]["clicks"] - bounds["random"]["clicks"]) / gain if gain else 0.0
+    chart(
+        dress(figure, height=300),
+        frame,
+        "bounds",
+        f"{unit.capitalize()} per session of reference policies",
+    )
+    gain = bounds["oracle"]["reward"] - bounds["random"]["reward"]
+    share = (bounds["static"]["reward"] - bounds["random"]["reward"]) / gain if gain else 0.0
     st.caption(
         f"The best list that is the same for everybody has {share:.0%} of what the oracle gains "
         "over random items; the rest is what personal recommendation can win. Myopic and oracle "
@@ -146,7 +157,13 @@ def _segments(found: Overview) -> None:
             y=mine["reward"],
             name=escape(name),
             marker={"color": colour_of(name), "opacity": 0.6 if is_dashed(name) else 1.0},
-            error_y={"type": "data", "array": 1.96 * mine["error"], "thickness": 1.3, "width": 2},
+            error_y={
+                "type": "data",
+                "array": 1.96 * mine["error"],
+                "thickness": 1.3,
+                "width": 2,
+                "color": GREY,
+            },
             customdata=mine[["sessions", "lost"]],
             hovertemplate="%{y:.3f}; %{customdata[0]:,} sessions, %{customdata[1]:.0f} users lost "
             "per 1,000 recommendations",

@@ -12,14 +12,16 @@ from simrec.contrasts import LEVEL, REWARDS, Outcome, overall
 from simrec.doses import BASE, DoseResponse
 from simrec.findings import (
     COLUMNS,
-    LEGEND,
     Column,
     bounds_line,
     cautions,
+    legend,
     pair_rows,
     side_columns,
     verdict,
 )
+
+WIDE = 8  # columns that a terminal has room for
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -27,9 +29,10 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(_strategies(comparison))
     if pair_rows(comparison):
         console.print(_differences(comparison))
-    if columns := side_columns(comparison):
-        console.print(_side(comparison, columns))
-    lines = (bounds_line(comparison), *cautions(comparison), LEGEND)
+    columns = side_columns(comparison)
+    for first in range(0, len(columns), WIDE):
+        console.print(_side(comparison, columns[first : first + WIDE]))
+    lines = (bounds_line(comparison), *cautions(comparison), legend(comparison))
     for number, line in enumerate(lines):
         style = "yellow" if "Warning:" in line else "dim" if number == len(lines) - 1 else ""
         console.print(Text(line, style=style))

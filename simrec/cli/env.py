@@ -183,8 +183,11 @@ def check(
     from simrec.datasets.source import library_name
     from simrec.envs.checks import check_world
     from simrec.envs.registry import registered, world_spec
-    from simrec.errors import SimrecError
+    from simrec.errors import SimrecError, nearest
 
+    for id in ids or ():
+        if id not in registered():
+            raise SimrecError(f"there is no world '{id}'; {nearest(id, registered())}")
     if not ids and not everything:
         raise SimrecError("no id was given; expected one or more ids, or --all for every one")
     failed, absent = [], []

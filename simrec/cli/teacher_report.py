@@ -24,12 +24,12 @@ from simrec.llm.agreement import (
 )
 from simrec.llm.quality import Pairs, both_judged, meet
 from simrec.llm.recorded import RecordedTeacher
-from simrec.llm.report_text import Prices, meaning, measures_lines
+from simrec.llm.report_text import Prices, meaning, part_and_whole, remains, rounds_lines
 from simrec.metrics import expected_calibration_error
 from simrec.stages.inputs import Inputs
-from simrec.stages.rounds import taught
+from simrec.stages.rounds import asked_rounds, doses_of, round_path, taught, union
 from simrec.stages.tables import agent_table
-from simrec.stages.teaching import preferences, preferences_path, teacher_measures, teacher_warning
+from simrec.stages.teaching import measures_of, preferences, preferences_path, teacher_warning
 
 THREE = "llm_ratings_3teachers.parquet"  # pairs that several language models rated
 MODELS = {"gpt_4o_mini": "gpt-4o-mini", "gemma3_12b": "Gemma-3-12B", "gemma3_4b": "Gemma-3-4B"}
@@ -44,6 +44,7 @@ class Section:
     calibration: list[CalibrationRow]  # of the first
     calibration_error: float | None  # of the first, where its scores are probabilities
     between: list[TwoTeachers]
+    note: str = ""  # a sentence more
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Judged:
 
     kind: str  # of the study's teacher
     warning: str
-    measures: dict[str, Any] | None
+    measures: dict[int, dict[str, Any]]  # round -> what was measured when a model was asked
+    rounds: tuple[int, int]  # asked, and in the study
     sections: list[Section]
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,9 +65,10 @@ class Judged:
 def judge(inputs: Inputs, seed: int | None) -> Judged:
     """Measure a study's teacher.
 
-    The study's own answers are compared with the judging part of the log, on which nothing is
-    fitted. A table of recorded answers beside the data is also compared as a whole with the log as
-    a whole; that says what the table is worth, and nothing is chosen by it.
+    The study's own answers, those of every round asked so far, are compared with the judging part
+    of the log, on which nothing is fitted. A table of recorded answers beside the data is also
+    compared as a whole with the log as a whole; that says what the table is worth, and nothing is
+    chosen by it.
 
     Raises:
         SimrecError: A language model was not asked yet.
@@ -79,15 +82,21 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
             f"'simrec prefer' with the same study and settings first"
         )
     table = agent_table(inputs)
-    answers = preferences(inputs, seed, table, lambda line: None)
+    preferences(inputs, seed, table, lambda line: None)
+    rounds = asked_rounds(inputs, seed)
     people = inputs.dataset.log.select(inputs.split.part == Part.REALISM)
-    spoilt = taught(inputs, seed, [answers])
-    sets = [spoilt, answers] if spoilt is not answers else [answers]
-    title = f"answers of seed {seed} against the judging part of the log"
-    named = [(next((a.model for a in one), kind), both_judged(one, people)) for one in sets]
-    sections = [_section(title, named, inputs, compare=False)]
+    answers = union(list(rounds.values()))
+    spoilt = taught(inputs, seed, list(rounds.values()))
+    sets = [spoilt, answers] if doses_of(inputs) else [answers]
+    told = [(next((a.model for a in one), kind), both_judged(one, people)) for one in sets]
+    title = f"answers of seed {seed}"
+    if len(rounds) > 1:
+        title += f" in all {len(rounds)} rounds"
+        told += [(f"round {n} alone", both_judged(some, people)) for n, some in rounds.items()]
+    title += " against the judging part of the log"
+    sections = [_section(title, told, inputs, compare=False)]
     if kind == "llm" and config.teacher.form == "yesno":
-        own = named[0][1]
+        own = told[0][1]
         liked = own.feedback >= config.data.like_at
         error = expected_calibration_error(own.score, liked)
         sections = [replace(sections[0], calibration_error=error)]
@@ -95,17 +104,24 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
     if folder is not None:
         whole = _unfiltered(inputs)
         if kind == "recorded":
-            told = _recorded(
+            every = _recorded(
                 whole, folder / config.teacher.table, "llm_rating", config.teacher.model
             )
-            sections.append(
-                _section(f"all of {config.teacher.table}", [told], whole, compare=False)
-            )
+            section = _section(f"all of {config.teacher.table}", [every], whole, compare=False)
+            note = part_and_whole(sections[0].rows[0], section.rows[0])
+            sections.append(replace(section, note=note[0].upper() + note[1:]))
         columns = _columns(folder / THREE)
         if columns:
             several = [_recorded(whole, folder / THREE, c, MODELS[c]) for c in columns]
             sections.append(_section(f"all of {THREE}", several, whole, compare=True))
-    return Judged(kind, teacher_warning(kind), teacher_measures(inputs, seed), sections)
+    measured = {n: measures_of(round_path(inputs, seed, n)) for n in rounds}
+    return Judged(
+        kind,
+        teacher_warning(kind),
+        {n: measures for n, measures in measured.items() if measures is not None},
+        (len(rounds), config.teacher.rounds),
+        sections,
+    )
 
 
 def _unfiltered(inputs: Inputs) -> Inputs:
@@ -169,6 +185,10 @@ def show(judged: Judged, prices: Prices) -> None:
         console.print(_agreements(section))
         for line in meaning(section.rows[0], section.rows[-1]):
             say(line)
+        for row in section.rows[1:-1] if section.between else []:
+            say(remains(row))
+        if section.note:
+            say(section.note)
         say("")
         if section.calibration:
             console.print(_calibration(section))
@@ -179,7 +199,10 @@ def show(judged: Judged, prices: Prices) -> None:
             )
         if section.between:
             console.print(_between(section))
-    for line in measures_lines(judged.measures, judged.kind, prices):
+    asked, wanted = judged.rounds
+    if asked < wanted:
+        say(f"{wanted - asked} of {wanted} rounds were not asked yet; 'simrec run' asks them.")
+    for line in rounds_lines(judged.measures, judged.kind, prices):
         say(line)
     say(f"Warning: {judged.warning.rstrip('.')}.", "yellow")
 

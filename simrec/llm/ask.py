@@ -98,6 +98,17 @@ class LLMTeacher:
         """Return the cache key of one request."""
         return request_key(self.model.name, ask, prompt)
 
+    def kept(self, prompts: Sequence[tuple[Ask, Prompt]]) -> list[bool]:
+        """Return which requests were answered before, also under the model's former name."""
+        keys = [self.key(*pair) for pair in prompts]
+        found = self.cache.find(keys)
+        there = [key in found for key in keys]
+        if not all(there) and (former := self._former_name()) is not None:
+            old = [request_key(former, *pair) for pair in prompts]
+            found = self.cache.find(old)
+            there = [new or key in found for new, key in zip(there, old, strict=True)]
+        return there
+
     def prefer(
         self,
         questions: Sequence[Question],
@@ -181,9 +192,13 @@ class LLMTeacher:
         for keys in groups.values():
             self._send(keys, waiting)
 
+    def _former_name(self) -> str | None:
+        former: str | None = getattr(self.model, "former_name", None)
+        return former
+
     def _kept_formerly(self, waiting: list[list[Asked]]) -> dict[str, Reply]:
         """Return answers that were kept under the model's former name, if it has one."""
-        former: str | None = getattr(self.model, "former_name", None)
+        former = self._former_name()
         if former is None:
             return {}
         keys = {

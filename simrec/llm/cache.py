@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ _TABLE = f"answers_{VERSION}"
 _NAMES = f"models_{VERSION}"
 _WAIT = 60.0  # seconds to wait for another process's write
 _AT_ONCE = 500  # keys of one query; SQLite takes 999 at least
+_WRITE = json.JSONEncoder(sort_keys=True).encode  # made once: json.dumps makes one for every answer
 
 
 def answers_path() -> Path:
@@ -151,13 +151,16 @@ class AnswerCache:
         return counts
 
     def _put(self, key: str, model: str, reply: Reply) -> Reply:
+        text = _WRITE(vars(reply))
+        row = (key, model, text, _checksum(key, model, text))
+        if self._db.execute(f"INSERT OR IGNORE INTO {_TABLE} VALUES (?, ?, ?, ?)", row).rowcount:
+            return reply
         query = f"SELECT key, model, reply, checksum FROM {_TABLE} WHERE key = ?"
-        row = self._db.execute(query, (key,)).fetchone()
-        if row is None or not _whole(row):
-            text = json.dumps(asdict(reply), sort_keys=True)
-            row = (key, model, text, _checksum(key, model, text))
-            self._db.execute(f"REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?)", row)
-        return Reply(**json.loads(row[2]))
+        there = self._db.execute(query, (key,)).fetchone()
+        if _whole(there):
+            return Reply(**json.loads(there[2]))
+        self._db.execute(f"REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?)", row)
+        return reply
 
     def model_name(self, spec: str) -> str | None:
         """Return the name under which a model's answers are kept, None if it never answered."""

@@ -35,7 +35,9 @@ class DeferredModel(Completes):
 
     @property
     def former_name(self) -> str | None:
-        """Name under which its answers were kept once, if there is one. Makes the model ready."""
+        """Name under which its answers were kept once; only a server's model ever had another."""
+        if not self.spec.startswith("openai:"):
+            return None
         former: str | None = getattr(self._ready(), "former_name", None)
         return former
 

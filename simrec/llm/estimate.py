@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simrec.errors import SimrecError
 from simrec.llm.ask import LLMTeacher
 from simrec.llm.deferred import DeferredModel
 from simrec.preferences import Question
@@ -47,32 +48,42 @@ def estimate(teacher: LLMTeacher, questions: Sequence[Question], *, model: str) 
     """Estimate what `teacher.prefer(questions)` would send.
 
     Args:
-        teacher: Whose prompts are counted. Where its model never answered, the cache is not
-            searched, as the model would have to be loaded to learn its name.
+        teacher: Whose prompts are counted. Where a local model never answered, the cache is not
+            searched, as all its weights would have to be read to learn its name.
         questions: What it would be asked.
         model: As in the study, for its tokenizer.
     """
-    known = not isinstance(teacher.model, DeferredModel) or teacher.model.has_answered
+    known = _has_a_name(teacher, model)
     count, how = token_counter(model)
     asks = kept = longest = 0
     open_texts: list[str] = []
     for question in questions:
         prompts = teacher.prompts(question)
-        keys = [teacher.key(*pair) for pair in prompts] if known else []
-        found = teacher.cache.find(keys)
+        there = teacher.kept(prompts) if known else [False] * len(prompts)
         asks += len(prompts)
+        kept += sum(there)
         for n, (ask, prompt) in enumerate(prompts):
-            if known and keys[n] in found:
-                kept += 1
-                continue
-            longest += ask.max_tokens
-            open_texts.append(prompt.text)
+            if not there[n]:
+                longest += ask.max_tokens
+                open_texts.append(prompt.text)
     some = np.unique(np.linspace(0, max(len(open_texts) - 1, 0), SAMPLE).astype(np.int64))
     mean = float(np.mean([count(open_texts[n]) for n in some])) if open_texts else 0.0
     if len(open_texts) > SAMPLE:
         how += f" over {len(some)} prompts"
     tokens = round(mean * len(open_texts))
     return Estimate(len(questions), asks, kept, tokens, longest, how)
+
+
+def _has_a_name(teacher: LLMTeacher, model: str) -> bool:
+    """Whether the name its answers are kept under can be told at once."""
+    if not isinstance(teacher.model, DeferredModel) or teacher.model.has_answered:
+        return True
+    if not model.startswith("openai:"):
+        return False
+    try:
+        return bool(teacher.model.name)
+    except SimrecError:  # its client is not installed here
+        return False
 
 
 def money(

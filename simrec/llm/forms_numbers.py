@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ def _numbers(reply: Reply, key: str) -> list[int] | None:
     return value
 
 
+@cache
 def _schema(key: str, K: int, least: int) -> str:
     items = {"type": "integer", "minimum": 1, "maximum": K}
     array = {"type": "array", "items": items, "minItems": least, "maxItems": K}
@@ -62,7 +64,9 @@ class ListForm:
         named = _numbers(reply, "liked") if reply else None
         if named is None:
             return np.full(K, np.nan, dtype=np.float32)
-        return np.isin(np.arange(1, K + 1), named).astype(np.float32)
+        score = np.zeros(K, dtype=np.float32)
+        score[[n - 1 for n in named]] = 1.0
+        return score
 
 
 @dataclass(frozen=True)

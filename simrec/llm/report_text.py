@@ -1,7 +1,7 @@
 """What the numbers of a teacher mean, in sentences."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simrec.llm.agreement import Agreement
@@ -49,17 +49,95 @@ def measures_lines(measures: Mapping[str, Any] | None, kind: str, prices: Prices
             f"order swap: {swap['agreement']:.1%} of {swap['pairs']} answers stay when candidates "
             f"are shown in reverse (kappa {swap['kappa']:.2f}, {swap['questions']} questions)"
         )
-    spent = [measures["spent"], *([measures["swap_spent"]] if measures["swap_spent"] else [])]
+    lines.append(cost_line([measures], prices))
+    return lines
+
+
+def rounds_lines(rounds: Mapping[int, Mapping[str, Any]], kind: str, prices: Prices) -> list[str]:
+    """Return what was measured in each round of asking, and what all of them cost.
+
+    Args:
+        rounds: Number of a round -> its measures; empty for a teacher that is no live model.
+        kind: Of the teacher, as in a study.
+        prices: Of a million tokens.
+    """
+    if not rounds:
+        return measures_lines(None, kind, prices)
+    if len(rounds) == 1:
+        return measures_lines(next(iter(rounds.values())), kind, prices)
+    lines = [
+        f"round {number}: {line}"
+        for number, measures in rounds.items()
+        for line in measures_lines(measures, kind, prices)
+    ]
+    return [*lines, f"all {len(rounds)} rounds: {cost_line(list(rounds.values()), prices)}"]
+
+
+def cost_line(rounds: Sequence[Mapping[str, Any]], prices: Prices) -> str:
+    """Return the sum of what answers cost, second tries and the order-swap sample included."""
+    spent = [m[part] for m in rounds for part in ("spent", "swap_spent") if m[part]]
     sent = sum(s["prompt_tokens"] for s in spent)
     received = sum(s["completion_tokens"] for s in spent)
     requests = sum(s["requests"] for s in spent)
     price = money(sent, received, *prices)
-    lines.append(
+    return (
         f"cost: {requests} requests, {sent:,} tokens sent, {received:,} received"
         + (f", {price:,.4f} in money" if price is not None else "")
         + " (what the answers cost when first given)"
     )
-    return lines
+
+
+def part_and_whole(part: Agreement, whole: Agreement) -> str:
+    """Return in words whether a teacher does worse or better on the judging part than in all.
+
+    Args:
+        part: On the part of the log that judges, with the study's items and people only.
+        whole: On everything the table and the log have in common.
+    """
+    if math.isnan(part.pearson) or math.isnan(whole.pearson):
+        return "Judging part and whole table cannot be compared: too few pairs."
+    raw = _gap("correlation", part.pearson, whole.pearson, (part.error, whole.error))
+    own = _gap(
+        "personal part",
+        part.personal_pearson,
+        whole.personal_pearson,
+        (part.personal_error, whole.personal_error),
+    )
+    return (
+        f"{raw}; {own}. The whole table also has items and people that the study leaves out, and "
+        "events it is fitted on: what holds for the study is its judging part."
+    )
+
+
+def _gap(name: str, part: float, whole: float, errors: tuple[float, float]) -> str:
+    gap, chance = part - whole, math.hypot(*errors)
+    if math.isnan(gap) or math.isnan(chance):
+        return f"the {name} cannot be compared"
+    verdict = "more than chance explains" if abs(gap) > chance else "no more than chance explains"
+    return (
+        f"on the judging part the {name} is {part:.3f}, in the whole table {whole:.3f}: a "
+        f"difference of {gap:+.3f}, {verdict} (+-{chance:.3f})"
+    )
+
+
+def remains(teacher: Agreement, name: str | None = None) -> str:
+    """Return how far a teacher and people agree, and what of it is personal.
+
+    Args:
+        teacher: Against people.
+        name: What to call it; where not given, its own name.
+    """
+    personal, error = teacher.personal_pearson, teacher.personal_error
+    return (
+        f"{name or teacher.name} and people correlate with {teacher.pearson:.2f}; once each user's "
+        f"and each item's mean is removed, "
+        f"{'nothing' if math.isnan(personal) else f'{personal:.2f}'} is left "
+        + (
+            "(too few pairs for an interval)."
+            if math.isnan(error)
+            else f"(95 % interval about +-{error:.2f})."
+        )
+    )
 
 
 def meaning(teacher: Agreement, popularity: Agreement) -> list[str]:
@@ -67,15 +145,7 @@ def meaning(teacher: Agreement, popularity: Agreement) -> list[str]:
     raw, personal, error = teacher.pearson, teacher.personal_pearson, teacher.personal_error
     if math.isnan(raw):
         return ["Too few pairs were judged by both to say anything."]
-    lines = [
-        f"Teacher and people correlate with {raw:.2f}; once each user's and each item's mean is "
-        f"removed, {'nothing' if math.isnan(personal) else f'{personal:.2f}'} is left "
-        + (
-            "(too few pairs for an interval)."
-            if math.isnan(error)
-            else f"(95 % interval about +-{error:.2f})."
-        )
-    ]
+    lines = [remains(teacher, "Teacher")]
     if math.isnan(personal) or math.isnan(error) or personal <= error:
         lines.append(
             "No personal part can be shown: a policy distilled from this teacher knows at best "

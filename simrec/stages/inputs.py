@@ -23,7 +23,7 @@ from simrec.interactions import InteractionLog, Part, Split, start_histories
 from simrec.randomness import generator
 from simrec.served import what_answers
 
-PROTOCOL = 3  # raise it when a stage's meaning changes, so that old files are not read back
+PROTOCOL = 4  # raise it when a stage's meaning changes, so that old files are not read back
 
 
 def read_stage(path: Path) -> dict[str, Any]:
@@ -131,7 +131,13 @@ class Inputs:
         world = self.config.world.model_dump(mode="json")
         for permission in ("allow_static", "allow_circular"):
             world.pop(permission, None)  # no content
-        return fingerprint(self.items_key, world, str(self.config.online.slate_size))
+        parts = [str(self.config.online.slate_size)]
+        told, online = self.config.world, self.config.online
+        if told.retention or told.shifts or told.churn or told.creators or told.influence:
+            parts.append(f"{online.n_envs} users, {online.env_steps} steps")  # see `season_played`
+        if told.drift or told.satiation:
+            parts.append("plans made anew")  # bounds of before were planned once a session
+        return fingerprint(self.items_key, world, *parts)
 
     def preferences_key(self, seed: int) -> str:
         """Key of a seed's preferences."""

@@ -14,7 +14,10 @@ from simrec.agents.expansion import Mixture
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.two_level import TwoLevelPolicy
 from simrec.deploy import Tables, Underway
+from simrec.envs.bounds import first_shift
+from simrec.envs.world import World
 from simrec.stages.inputs import Inputs
+from simrec.stages.world import whole_bounds
 
 ACTING = ItemPolicy | TwoLevelPolicy
 PROBED = 4  # updates between two looks at how much of pi_0 is left
@@ -65,7 +68,7 @@ def measures(
     """Return what can be told only where the world's topics and the log's popularity are known.
 
     Sessions count that start within the budget. Diversity is measured on the sessions kept item by
-    item; what a strategy or world does not have (slates, pi_0, days) is absent.
+    item; what a strategy or world does not have (slates, pi_0, days, a shift) is absent.
     """
     world = underway.recorder.base.vector_env.world
     episodes, steps, updates = tables.episodes, tables.steps, tables.updates
@@ -76,8 +79,8 @@ def measures(
     reward = inside["reward"].to_numpy()
     topics = world.topics[steps["item"].to_numpy()]
     found = {
-        "clicks_per_session": float(reward.mean()) if len(reward) else float("nan"),
-        "clicks_per_step": float(reward.sum() / length.sum()) if length.any() else float("nan"),
+        "reward_per_session": float(reward.mean()) if len(reward) else float("nan"),
+        "reward_per_step": float(reward.sum() / length.sum()) if length.any() else float("nan"),
         "session_length": float(length.mean()) if len(length) else float("nan"),
         "regret": metrics.regret(reward, bounds["oracle"]),
         "lost_before_step_5": metrics.lost_before(length, left),
@@ -91,7 +94,8 @@ def measures(
         slates = _group(steps, "slot", "episode", "t")
         found["list_diversity"] = metrics.session_diversity(slates, topics)
     if world.retention is not None:
-        found["came_back"] = metrics.came_back(inside[["slot", "episode", "user"]].to_numpy())
+        found["return_rate"] = float(np.mean(underway.recorder.back))
+    found |= _since_shift(world, inside, inputs)
     rows = underway.snapshots.rows if underway.snapshots is not None else []
     if rows:
         clicks = np.array(rows[-1]["clicks"])
@@ -106,6 +110,34 @@ def measures(
             log_probs = fixed.log_probs(tensors(underway.recorder.seen))
         found["policy_entropy"] = float(losses.entropy(log_probs))
         found["frozen_share"] = 1.0
+    return found
+
+
+def _since_shift(world: World, sessions: pd.DataFrame, inputs: Inputs) -> dict[str, float]:
+    """Return what became of a run after the first shift of tastes; nothing where none shifted.
+
+    Each side of the shift is measured by its own bounds. Recovery is looked for in blocks of 5 % of
+    the run; where reward never came back the number of steps is absent and `recovered` is 0, and
+    where there was nothing to come back to both are absent.
+    """
+    online = inputs.config.online
+    date = first_shift(world, max(online.env_steps // online.n_envs, 1))
+    if date is None:
+        return {}
+    bounds, shift = whole_bounds(inputs), date * online.n_envs
+    start, reward = sessions["start_step"].to_numpy(), sessions["reward"].to_numpy()
+    since = start >= shift
+    side = np.where(since, "reward_since", "reward_before")
+    low, high = (
+        np.array([bounds[policy][name] for name in side]) for policy in ("random", "oracle")
+    )
+    y = (reward - low) / (high - low)
+    steps = metrics.recovery_steps(start, y, shift, block=max(online.env_steps // 20, 1))
+    found = {"regret_since_shift": metrics.regret(reward[since], bounds["oracle"]["reward_since"])}
+    if not np.isnan(steps):
+        found["recovered"] = float(np.isfinite(steps))
+    if np.isfinite(steps):
+        found["recovery_steps"] = steps
     return found
 
 

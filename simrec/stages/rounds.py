@@ -71,6 +71,12 @@ def all_rounds(
     return rounds
 
 
+def asked_rounds(inputs: Inputs, seed: int) -> dict[int, PreferenceSet]:
+    """Return the answers of every round that was asked already, by its number."""
+    paths = {n: round_path(inputs, seed, n) for n in range(1, inputs.config.teacher.rounds + 1)}
+    return {n: PreferenceSet.load(path) for n, path in paths.items() if path.is_file()}
+
+
 def _policy(inputs: Inputs, seed: int, number: int, train: Callable[[], ItemPolicy]) -> ItemPolicy:
     """Return the policy that chooses a round's candidates, trained once and kept."""
     key = inputs.round_key(seed, number)

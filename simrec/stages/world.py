@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simrec import metrics
 from simrec.config import StudyConfig
-from simrec.envs.bounds import check_headroom, static_share, world_bounds
+from simrec.envs.bounds import Bound, check_headroom, static_share, world_bounds
 from simrec.envs.build import fit_world
 from simrec.envs.llm_user import circularity
 from simrec.envs.load import source_of
+from simrec.envs.playing import Season, season_of
 from simrec.envs.spec import WorldSpec, make_spec
 from simrec.envs.world import World
 from simrec.errors import SimrecError
@@ -24,7 +26,7 @@ class Prepared:
 
     world: World
     fit: dict[str, Any]  # FitReport.as_dict()
-    bounds: dict[str, dict[str, float]]  # as `world_bounds` returns them
+    bounds: dict[str, Bound]  # as `world_bounds` returns them
 
 
 def prepare_world(inputs: Inputs, say: Say) -> Prepared:
@@ -39,8 +41,7 @@ def prepare_world(inputs: Inputs, say: Say) -> Prepared:
         say(circular)
     path = inputs.stage_file("world", inputs.world_key, ".json")
     if path.is_file():
-        stored = read_stage(path)
-        prepared = Prepared(load_world(inputs), stored["fit"], stored["bounds"])
+        prepared = Prepared(load_world(inputs), read_stage(path)["fit"], whole_bounds(inputs))
     else:
         prepared = _make(inputs, say)
         write_json(path, {"fit": prepared.fit, "bounds": prepared.bounds})
@@ -64,6 +65,7 @@ def _make(inputs: Inputs, say: Say) -> Prepared:
         seed=luck(config.seed, "bounds"),
         sessions=config.bounds_sessions,
         slate_size=inputs.config.online.slate_size,
+        season=season_played(inputs, world),
     )
     return Prepared(world, fit.as_dict(), bounds)
 
@@ -117,11 +119,23 @@ def load_world(inputs: Inputs) -> World:
     return World.load(inputs.stage_file("world", inputs.world_key, ""))
 
 
+def season_played(inputs: Inputs, world: World) -> Season | None:
+    """Return the season of a study's own length where sessions are not alike, else None."""
+    online = inputs.config.online
+    if season_of(world, 1) is None:
+        return None
+    return Season(online.n_envs, max(online.env_steps // online.n_envs, 1))
+
+
 def load_bounds(inputs: Inputs) -> dict[str, float]:
-    """Return clicks per session of each reference policy."""
-    path = inputs.stage_file("world", inputs.world_key, ".json")
-    bounds = read_stage(path)["bounds"]
-    return {name: bound["clicks"] for name, bound in bounds.items()}
+    """Return the reward per session of each reference policy."""
+    return {name: bound["reward"] for name, bound in whole_bounds(inputs).items()}
+
+
+def whole_bounds(inputs: Inputs) -> dict[str, Bound]:
+    """Return all that `prepare_world` wrote of each reference policy."""
+    stored = read_stage(inputs.stage_file("world", inputs.world_key, ".json"))["bounds"]
+    return metrics.named_now(stored)
 
 
 def describe(inputs: Inputs, prepared: Prepared) -> list[str]:
@@ -149,9 +163,9 @@ def describe(inputs: Inputs, prepared: Prepared) -> list[str]:
             )
         )
     lines.append(
-        "bounds in clicks per session (steps): "
+        f"bounds in {world.rules.reward} per session (steps): "
         + ", ".join(
-            f"{name} {bound['clicks']:.2f} ({bound['length']:.1f})"
+            f"{name} {bound['reward']:.2f} ({bound['length']:.1f})"
             for name, bound in prepared.bounds.items()
         )
         + f"; the best static list has {static_share(prepared.bounds):.0%} of the gain"

@@ -133,6 +133,35 @@ def log_softmax(logits: torch.Tensor) -> torch.Tensor:
     return logits.float().log_softmax(-1)
 
 
+def check_card(device: str) -> None:
+    """Raise SimrecError where a device is named that is not here."""
+    if device == "cpu":
+        return
+    if not torch.cuda.is_available():
+        raise SimrecError(f"device is '{device}', but PyTorch sees no card; use device='cpu'")
+    number, count = torch.device(device).index or 0, torch.cuda.device_count()
+    if number >= count:
+        raise SimrecError(
+            f"device is '{device}', but PyTorch sees {count} card{'s' * (count > 1)}, counted from "
+            f"0; use a lower number"
+        )
+
+
+def placed(device: str, dtype: str, *, load_in_4bit: bool) -> dict[str, Any]:
+    """Return how `from_pretrained` is to store the weights, and where."""
+    options: dict[str, Any] = {"dtype": torch.float32 if dtype == "f32" else torch.bfloat16}
+    if load_in_4bit:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16
+        )
+        options["device_map"] = {"": device}
+    elif device != "cpu" and importlib.util.find_spec("accelerate") is not None:
+        options["device_map"] = {"": device}  # straight to the card, not through main memory
+    return options
+
+
 def load_causal(folder: Path, device: str, dtype: str, *, load_in_4bit: bool = False) -> Causal:
     """Load model and tokenizer from a directory, never from a hub.
 
@@ -154,18 +183,8 @@ def load_causal(folder: Path, device: str, dtype: str, *, load_in_4bit: bool = F
     )
     from transformers.utils import logging
 
-    if device != "cpu" and not torch.cuda.is_available():
-        raise SimrecError(f"device is '{device}', but PyTorch sees no card; use device='cpu'")
-    options: dict[str, Any] = {"dtype": torch.float32 if dtype == "f32" else torch.bfloat16}
-    if load_in_4bit:
-        from transformers import BitsAndBytesConfig
-
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16
-        )
-        options["device_map"] = {"": device}
-    elif device != "cpu" and importlib.util.find_spec("accelerate") is not None:
-        options["device_map"] = {"": device}  # straight to the card, not through main memory
+    check_card(device)
+    options = placed(device, dtype, load_in_4bit=load_in_4bit)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # simrec draws its own
     try:

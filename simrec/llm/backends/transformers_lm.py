@@ -1,6 +1,7 @@
 """Weights in a directory, run in this process by transformers."""
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +55,7 @@ class TransformersLM(Completes):
         """
         self.folder = model_folder("transformers", folder)
         self.device, self.batch_size, self.load_in_4bit = device, batch_size, load_in_4bit
-        if device != "cpu" and device.partition(":")[0] != "cuda":
+        if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
             raise SimrecError(f"device is '{device}'; expected cpu, cuda or cuda:N")
         if dtype not in (None, "f32", "bf16"):
             raise SimrecError(f"dtype is '{dtype}'; expected f32 or bf16")
@@ -63,11 +64,12 @@ class TransformersLM(Completes):
             raise SimrecError(f"batch_size is {batch_size}; expected 1 or more")
         if load_in_4bit and device == "cpu":
             raise SimrecError("load_in_4bit needs a card; expected device='cuda', got 'cpu'")
-        if load_in_4bit and importlib.util.find_spec("bitsandbytes") is None:
-            raise SimrecError(
-                "load_in_4bit needs the package bitsandbytes, which is not installed; "
-                "pip install bitsandbytes"
-            )
+        for package in ("bitsandbytes", "accelerate") if load_in_4bit else ():
+            if importlib.util.find_spec(package) is None:
+                raise SimrecError(
+                    f"load_in_4bit needs the package {package}, which is not installed; "
+                    f"pip install bitsandbytes accelerate"
+                )
 
     @cached_property
     def name(self) -> str:
