@@ -201,7 +201,7 @@ class KAC(OffPolicyAlgorithm):
         """Set the gradients of the loss on a batch and return the loss."""
         scorer, vectors = self.policy.scorer, self.policy.vectors
         targets = self._targets(batch)
-        if isinstance(scorer.pool, HistoryPooling):
+        if isinstance(scorer, ItemScorer) and isinstance(scorer.pool, HistoryPooling):
             return click_gradient(scorer, batch.obs, vectors, batch.items, targets, batch.fresh)
         q, level = scorer.at(batch.obs, vectors, batch.items)
         loss = losses.click_loss(q + level.unsqueeze(1), targets, batch.fresh)

@@ -88,6 +88,21 @@ def policy_gradient_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
     return -(advantage.detach() * log_prob).mean()
 
 
+def distillation_loss(log_probs: Tensor, q: Tensor, temperature: float) -> Tensor:
+    """Return the mean of sum_a pi(a) (T log pi(a) - q(a)): an actor's distance to exp(q / T).
+
+    Its least value, -T log sum_a exp(q(a) / T), is reached at the softmax (the discrete actor loss
+    of SAC; Haarnoja et al. 2018, reconstructed).
+
+    Args:
+        log_probs: (N, I) of the actor, -inf where masked.
+        q: (N, I) values, not differentiated.
+        temperature: T, above 0.
+    """
+    held = log_probs.clamp(min=-1e4)
+    return (log_probs.exp() * (temperature * held - q)).sum(-1).mean()
+
+
 def entropy(log_probs: Tensor) -> Tensor:
     """Return the mean entropy in nats of rows of log-probabilities; -inf means masked.
 

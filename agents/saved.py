@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from simrec.agents.a2c import ItemA2C
 from simrec.agents.adaptive import Guided
 from simrec.agents.awr import TaughtActor
+from simrec.agents.distilled import Distilled
+from simrec.agents.ensemble import Ensemble
 from simrec.agents.expansion import Gated, Mixture
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.session_bandit import BySession
@@ -29,7 +31,10 @@ IN_WEIGHTS = ("item_vectors", "groups")
 Policy = ItemPolicy | TwoLevelPolicy
 CLASSES: dict[str, type[Policy]] = {
     c.__name__: c
-    for c in (ItemPolicy, Guided, Mixture, Gated, TaughtActor, BySession, TwoLevelPolicy)
+    for c in (
+        *(ItemPolicy, Guided, Mixture, Gated, TaughtActor, BySession, Distilled, Ensemble),
+        TwoLevelPolicy,
+    )
 }
 
 Known = str | tuple[str, bool]  # an item id, liked; or an item id and whether it was liked

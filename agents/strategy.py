@@ -79,7 +79,7 @@ ON_A2C = frozenset(
     )
 )
 ON_TWO_LEVELS = frozenset(("scratch", "frozen", "ft", "kl-anneal"))
-OWN_LEARNER = frozenset(("linucb", "lints", "slateq"))
+OWN_LEARNER = frozenset(("linucb", "lints", "slateq", "ppo"))
 
 
 def check_learner(name: str, learner: LearnerName, head: HeadName = "flat") -> None:

@@ -86,7 +86,12 @@ class Comparison:
         """
         noted: dict[str, dict[str, list[float]]] = {}
         for record in self.records:
-            for measure, value in record.notes.get("measures", {}).items():
+            told = record.notes.get("measures", {})
+            spent = record.llm.get("spent", {})
+            told = {**told, "seconds": record.seconds} if told else {}
+            if "requests" in spent:
+                told["llm_calls"] = spent["requests"]
+            for measure, value in told.items():
                 noted.setdefault(record.strategy, {}).setdefault(measure, []).append(value)
         return {
             name: {

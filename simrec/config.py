@@ -17,7 +17,7 @@ from simrec.config_file import read_study, sentence
 from simrec.config_items import HiddenConfig, IdsConfig
 from simrec.config_world import WorldConfig
 from simrec.errors import SimrecError
-from simrec.settings import Count, NotNegative, Positive, Section, Share
+from simrec.settings import Count, NotNegative, Positive, Section, Share, Unit
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -101,6 +101,10 @@ class TeacherConfig(Section):
     questions_per_user: Count = 8
     candidates: Annotated[int, Field(ge=2)] = 10
     rounds: Count = 1  # above 1, new questions follow each pretraining; see simrec.stages.rounds
+    # Shares of its answers that are spoilt before they teach anybody; see `simrec.llm.degrade`.
+    label_noise: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    popularity_labels: Unit = 0.0
+    shuffled_labels: Unit = 0.0
     # candidates of every round after the first, with shares
     refresh_sources: dict[str, Positive] = {
         "policy": 0.5,
@@ -152,10 +156,12 @@ class TeacherConfig(Section):
         unread = set() if self.kind == "llm" else set(LLM_ONLY)
         if self.rounds == 1:
             unread |= REFRESHING
+        unread |= {name for name in DEGRADING if not content[name]}
         return {key: value for key, value in content.items() if key not in unread}
 
 
 REFRESHING = frozenset(("rounds", "refresh_sources"))
+DEGRADING = ("label_noise", "popularity_labels", "shuffled_labels")
 LLM_ONLY = frozenset(
     ("form", "template", "domain", "pictures", "sources", "options", "swap_sample")
 )
@@ -233,6 +239,12 @@ class OnlineConfig(Section):
     snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
     strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
     controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
+    propensities: bool = False  # keep every session with the chance of what was shown
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave propensities out where none are kept, so that no old study gets another key."""
+        return {k: v for k, v in handler(self).items() if (k, v) != ("propensities", False)}
 
 
 class StudyConfig(Section):

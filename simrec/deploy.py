@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from simrec.agents.propensity import Chances
 from simrec.agents.strategy import Deployment
 from simrec.checkpoint import Checkpoint
 from simrec.envs.sb3 import SB3VecEnv
@@ -55,10 +57,14 @@ class Recorder(VecEnvWrapper):
         self._steps: list[tuple[int, int, int, int, int]] = []
         self.back: list[bool] = []  # after each recorded session, whether its user came back
         self._actions: NDArray[Any] = np.zeros((0,), dtype=np.int64)
+        self.chances: Chances | None = None  # tells the chance of what is shown, which is then kept
+        self.seen: Any = None  # what the actions of the step answer to
+        self._chance: NDArray[np.float64] = np.zeros(0)  # (B,) of the slates of the step
+        self._chance_of: list[float] = []  # a row of _steps each
 
     def reset(self) -> VecEnvObs:
         """Begin a session in every slot."""
-        obs = self.venv.reset()
+        obs = self.seen = self.venv.reset()
         self._begin = np.full(self.num_envs, self.env_steps, dtype=np.int64)
         self._reward = np.zeros(self.num_envs, dtype=np.float64)
         self._length = np.zeros(self.num_envs, dtype=np.int64)
@@ -67,11 +73,14 @@ class Recorder(VecEnvWrapper):
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions; they are what users are shown."""
         self._actions = np.asarray(actions).reshape(self.num_envs, -1)
+        if self.chances is not None:
+            self._chance = self.chances(self.seen, self._actions)
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step and record."""
         obs, reward, done, infos = self.venv.step_wait()
+        self.seen = obs
         assert isinstance(obs, dict)
         clicked = obs["feedback"][:, -self.k :].copy()
         for row in np.flatnonzero(done):
@@ -82,11 +91,14 @@ class Recorder(VecEnvWrapper):
         np.add.at(self._shown, (window, shown), 1)
         np.add.at(self._clicked, (window, shown), clicked[counted].astype(np.int64))
         serving = self.base.last_info
-        for slot in range(min(SAMPLED_SLOTS, self.num_envs)):
+        kept = SAMPLED_SLOTS if self.chances is None else self.num_envs
+        for slot in range(min(kept, self.num_envs)):
             if counted[slot]:
                 episode, t = int(serving["episode"][slot]), int(self._length[slot])
                 for item, click in zip(self._actions[slot], clicked[slot], strict=True):
                     self._steps.append((slot, episode, t, int(item), int(click)))
+                if self.chances is not None:
+                    self._chance_of += [float(self._chance[slot])] * self.k
         self._reward += reward
         self._length += 1
         self.env_steps += self.num_envs
@@ -112,8 +124,8 @@ class Recorder(VecEnvWrapper):
         return obs, reward, done, infos
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out who is told of progress, and SB3's list of what the class has."""
-        state = {**self.__dict__, "on_steps": None}
+        """Leave out who is told of progress or tells chances, and SB3's list of the class."""
+        state = {**self.__dict__, "on_steps": None, "chances": None}
         del state["class_attributes"]
         return state
 
@@ -130,6 +142,9 @@ class Recorder(VecEnvWrapper):
     def tables(self, updates: list[dict[str, float]]) -> Tables:
         """Return everything recorded."""
         window, item = np.nonzero(self._shown)
+        steps = pd.DataFrame(self._steps, columns=["slot", "episode", "t", "item", "clicked"])
+        if self._chance_of:
+            steps["propensity"] = self._chance_of
         return Tables(
             pd.DataFrame(
                 self._episodes,
@@ -153,7 +168,7 @@ class Recorder(VecEnvWrapper):
                     "clicked": self._clicked[window, item],
                 }
             ),
-            pd.DataFrame(self._steps, columns=["slot", "episode", "t", "item", "clicked"]),
+            steps,
         )
 
 
@@ -161,10 +176,14 @@ class UpdateLog(BaseCallback):
     """Keeps what the learner logged after each update, with the env step it belongs to.
 
     Between two updates a learner can be put down and taken up again, so `at_rest` is called there.
+
+    Args:
+        probe: Returns what else is noted of the learner; its own numbers win. None notes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, probe: Callable[[BaseAlgorithm], dict[str, float]] | None = None) -> None:
         super().__init__()
+        self.probe = probe
         self.rows: list[dict[str, float]] = []
         self.at_rest: Callable[[], None] | None = None
         self._values: dict[str, Any] = {}  # of the last update, which a new logger does not know
@@ -190,6 +209,8 @@ class UpdateLog(BaseCallback):
             for name, value in values.items()
             if name.startswith("train/") and isinstance(value, int | float)
         }
+        if row and self.probe is not None:
+            row = {**self.probe(self.model), **row}
         if row:
             self.rows.append({"env_step": int(self.num_timesteps), **row})
 

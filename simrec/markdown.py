@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from simrec.compare import Comparison
 from simrec.contrasts import LEVEL, REWARDS, outcomes, overall
+from simrec.doses import BASE, DoseResponse, dose_responses
 from simrec.findings import COLUMNS, bounds_line, cautions, pair_rows, verdict
 from simrec.statistics import Interval
 
@@ -38,7 +39,28 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
         ]
         table = _table(("strategy", *REWARDS), rows)
         parts.append(_section(f"Over {len(comparisons)} worlds: interquartile mean", table))
+    parts += [_doses(response) for response in dose_responses(comparisons)]
     return "\n".join(parts)
+
+
+def _doses(response: DoseResponse) -> str:
+    names = list(response.correlation)
+    rows = [
+        (
+            dose.teacher,
+            _cell(dose.quality, 3),
+            *(_cell(dose.gains[n], 3, signed=True) if n in dose.gains else "" for n in names),
+        )
+        for dose in response.doses
+    ]
+    rhos = (
+        f"{_cell(response.correlation[n], 2, signed=True)} {response.verdict(n)}" for n in names
+    )
+    rows.append(("rank correlation with the AUC", "", *rhos))
+    titles = ("teacher", "AUC of r_psi on held-out likes", *names)
+    note = "Spearman's rho over teachers within each seed; intervals over seeds."
+    title = f"Teachers in {response.world}: early gain over {BASE}"
+    return _section(title, _table(titles, rows), note)
 
 
 def _study(comparison: Comparison) -> str:

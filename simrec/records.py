@@ -38,7 +38,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "updates": {"env_step": "int64"},
     "exposure": {"window": "str", "item": "int64", "shown": "int64", "clicked": "int64"},
-    "steps": {  # sampled sessions only
+    "steps": {  # sampled sessions; all of them, with a column propensity, where a study asks so
         "slot": "int64",
         "episode": "int64",
         "t": "int64",

@@ -16,6 +16,7 @@ HARMLESS = (
     "online.strategies",
     "online.controls",
     "online.snapshot_sessions",
+    "online.propensities",
     "data.path",
     "world.allow_static",
     "teacher.options.concurrency",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import optuna
 
 FIRST_TUNING_SEED = 100  # those below are for results
-UNTUNED = ("linucb", "lints", "slateq")  # they read none of the learner's settings
+UNTUNED = ("linucb", "lints", "slateq", "ppo")  # they read none of the learner's settings
 Measure = Literal["early", "middle", "late", "area"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 

@@ -70,12 +70,16 @@ def test_every_strategy_says_what_it_does_and_where_it_is_from() -> None:
         "linucb",
         "lints",
         "slateq",
+        "ppo",
+        "scratch-distilled",
+        "scratch-ensemble",
     }
 
 
 @pytest.mark.parametrize("name", sorted(set(STRATEGIES) - BOTH_LEARNERS))
 def test_a_strategy_that_steps_into_kac_refuses_a2c_in_a_sentence(name: str) -> None:
-    if name in {"scratch", "frozen", "frozen-random", "ap-random", "linucb", "lints", "slateq"}:
+    own = {"linucb", "lints", "slateq", "ppo"}
+    if name in {"scratch", "frozen", "frozen-random", "ap-random"} | own:
         start(name, "a2c")
         return
     with pytest.raises(SimrecError) as error:

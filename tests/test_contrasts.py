@@ -67,7 +67,8 @@ def test_several_studies_are_written_by_name(
         write_study(tmp_path, seeds=2, base=replace(RECORD, study=world, world=world))
     compare_command([tmp_path], Path("-"))
     content = json.loads(capsys.readouterr().out)
-    assert content.keys() == {"studies", "overall", "contrasts"}
+    assert content.keys() == {"studies", "overall", "contrasts", "dose_response"}
+    assert content["dose_response"] == []  # two studies are no series of teachers
     assert content["studies"].keys() == {"one", "two"}
     assert content["overall"].keys() == {"scratch", "ft", "ap"}
     assert len(content["contrasts"]) == 10  # five declared, two worlds

@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
-from simrec.metrics import gini, lost_before, novelty, regret, session_diversity, worst_users
+from simrec.metrics import (
+    gini,
+    lost_before,
+    novelty,
+    regret,
+    session_diversity,
+    worst_users,
+)
+from simrec.stages.noted import overlap
 
 
 def test_gini_by_hand() -> None:
@@ -55,3 +64,15 @@ def test_session_diversity_is_the_mean_over_pairs() -> None:
 
 def test_regret_by_hand() -> None:
     assert regret([1.0, 4.0], 5.0) == pytest.approx(5.0)
+
+
+def test_the_share_of_frozen_actions_by_hand() -> None:
+    pi = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]).log()
+    pi_0 = torch.tensor([[0.25, 0.5, 0.25], [0.2, 0.3, 0.5]]).log()
+    # rows: .25 + .5 + 0 and 1
+    assert overlap(pi, pi_0) == pytest.approx(0.875)
+    # a draw of each from the best coupling of the two agrees with just this chance: 1 - TV
+    tv = 0.5 * (pi.exp() - pi_0.exp()).abs().sum(1).mean()
+    assert overlap(pi, pi_0) == pytest.approx(1 - float(tv))
+    apart = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).log()
+    assert overlap(apart, apart.flip(0)) == 0.0

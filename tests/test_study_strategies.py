@@ -30,7 +30,7 @@ def test_every_strategy_and_control_is_listed_with_a_sentence_and_a_source(
     for name, entry in (all_strategies() | CONTROLS).items():
         assert f" {name} " in shown
         assert entry.sentence.endswith(".") and entry.source, name
-    assert len(all_strategies()) == 21
+    assert len(all_strategies()) == 24
     assert len(CONTROLS) == 14
 
 
@@ -45,6 +45,7 @@ def test_every_strategy_and_control_is_listed_with_a_sentence_and_a_source(
         ("frozen-random", "true"),
         ("greedy-reward", "true"),
         ("ap-shuffled", "shuffled"),
+        ("ft-shuffled", "shuffled"),
     ],
 )
 def test_only_what_reads_a_pretrained_policy_waits_for_one(name: str, labels: str) -> None:

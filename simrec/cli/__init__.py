@@ -12,6 +12,7 @@ from simrec.cli.bench import bench_app
 from simrec.cli.compare import compare_command
 from simrec.cli.data import data_app
 from simrec.cli.env import bounds, env_app, fit, realism
+from simrec.cli.evaluate import evaluate_command
 from simrec.cli.items import items_app
 from simrec.cli.plot import plot_command
 from simrec.cli.prefer import prefer_app
@@ -34,6 +35,7 @@ app.command()(realism)
 app.command()(bounds)
 app.command("app")(app_command)
 app.command("compare")(compare_command)
+app.command("evaluate")(evaluate_command)
 app.command("plot")(plot_command)
 app.add_typer(items_app, name="items")
 app.add_typer(prefer_app, name="prefer")

@@ -27,9 +27,10 @@ def compare_command(
     # pandas and scipy take a second to import: only when the command runs, not for --help.
     from rich.console import Console
 
-    from simrec.cli.compare_tables import show, show_contrasts, show_overall
+    from simrec.cli.compare_tables import show, show_contrasts, show_doses, show_overall
     from simrec.compare import compare_studies
     from simrec.contrasts import outcomes
+    from simrec.doses import dose_responses
     from simrec.files import atomic_file, write_json
 
     comparisons = compare_studies(paths)
@@ -50,6 +51,7 @@ def compare_command(
     show_contrasts(outcomes(comparisons), console)
     if len(comparisons) > 1:
         show_overall(comparisons, console)
+    show_doses(dose_responses(comparisons), console)
     if json_path is not None:
         write_json(json_path, _content(comparisons))
         console.print(f"Wrote {json_path}.", markup=False, highlight=False)
@@ -58,6 +60,7 @@ def compare_command(
 def _content(comparisons: "Sequence[Comparison]") -> dict[str, Any]:
     """Return the JSON form: a study's own keys where there is one, else all studies by name."""
     from simrec.contrasts import outcomes, overall
+    from simrec.doses import dose_responses
     from simrec.records import plain
 
     judged = plain([outcome.as_dict() for outcome in outcomes(comparisons)])
@@ -67,4 +70,5 @@ def _content(comparisons: "Sequence[Comparison]") -> dict[str, Any]:
         "studies": {comparison.study: comparison.as_dict() for comparison in comparisons},
         "overall": plain({row.strategy: row.as_dict() for row in overall(comparisons)}),
         "contrasts": judged,
+        "dose_response": plain([response.as_dict() for response in dose_responses(comparisons)]),
     }

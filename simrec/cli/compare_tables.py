@@ -9,6 +9,7 @@ from rich.text import Text
 
 from simrec.compare import Comparison
 from simrec.contrasts import LEVEL, REWARDS, Outcome, overall
+from simrec.doses import BASE, DoseResponse
 from simrec.findings import (
     COLUMNS,
     Column,
@@ -71,6 +72,30 @@ def show_overall(comparisons: Sequence[Comparison], console: Console) -> None:
     console.print(table)
     line = "Intervals: bootstrap over seeds within each world; the worlds are these and no others."
     console.print(Text(line, style="dim"))
+
+
+def show_doses(responses: Sequence[DoseResponse], console: Console) -> None:
+    """Print what each teacher is worth and gains early; nothing where too few can be compared."""
+    for response in responses:
+        names = list(response.correlation)
+        title = f"Teachers in {response.world}: early gain over {BASE}"
+        table = _table(title, "teacher", ("AUC of r_psi on held-out likes", *names))
+        for dose in response.doses:
+            gains = (
+                _cell(dose.gains[n].texts(signed=True)) if n in dose.gains else Text("")
+                for n in names
+            )
+            table.add_row(
+                Text(f"{dose.teacher} ({dose.study})"), _cell(dose.quality.texts()), *gains
+            )
+        rhos = (
+            _cell((*response.correlation[n].texts(2, signed=True), response.verdict(n)))
+            for n in names
+        )
+        table.add_row(Text("rank correlation with the AUC"), Text(""), *rhos)
+        console.print(table)
+        line = "Spearman's rho over teachers within each seed; intervals over seeds."
+        console.print(Text(line, style="dim"))
 
 
 def _table(title: str, first: str, titles: Iterable[str]) -> Table:

@@ -27,7 +27,7 @@ from simrec.llm.recorded import RecordedTeacher
 from simrec.llm.report_text import Prices, meaning, part_and_whole, remains, rounds_lines
 from simrec.metrics import expected_calibration_error
 from simrec.stages.inputs import Inputs
-from simrec.stages.rounds import asked_rounds, round_path, union
+from simrec.stages.rounds import asked_rounds, doses_of, round_path, taught, union
 from simrec.stages.tables import agent_table
 from simrec.stages.teaching import measures_of, preferences, preferences_path, teacher_warning
 
@@ -86,8 +86,9 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
     rounds = asked_rounds(inputs, seed)
     people = inputs.dataset.log.select(inputs.split.part == Part.REALISM)
     answers = union(list(rounds.values()))
-    own = both_judged(answers, people)
-    told = [(next((a.model for a in answers), kind), own)]
+    spoilt = taught(inputs, seed, list(rounds.values()))
+    sets = [spoilt, answers] if doses_of(inputs) else [answers]
+    told = [(next((a.model for a in one), kind), both_judged(one, people)) for one in sets]
     title = f"answers of seed {seed}"
     if len(rounds) > 1:
         title += f" in all {len(rounds)} rounds"
@@ -95,6 +96,7 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
     title += " against the judging part of the log"
     sections = [_section(title, told, inputs, compare=False)]
     if kind == "llm" and config.teacher.form == "yesno":
+        own = told[0][1]
         liked = own.feedback >= config.data.like_at
         error = expected_calibration_error(own.score, liked)
         sections = [replace(sections[0], calibration_error=error)]

@@ -150,11 +150,34 @@ def shuffle_labels(preferences: PreferenceSet, rng: np.random.Generator) -> Pref
     of likes stay, only who said what of whom is destroyed. Pairs with score NaN stay unanswered.
     The model's name gains "+shuffled".
     """
-    score = np.concatenate([*(a.score for a in preferences), np.zeros(0, dtype=np.float32)])
-    liked = np.concatenate([*(a.liked for a in preferences), np.zeros(0, dtype=np.bool_)])
+    score, liked = flat_labels(preferences)
     answered = np.flatnonzero(np.isfinite(score))
     dealt = rng.permutation(answered)
     score[answered], liked[answered] = score[dealt], liked[dealt]
+    return with_labels(preferences, score, liked, "+shuffled")
+
+
+def flat_labels(preferences: PreferenceSet) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return scores and likes of all (question, candidate) pairs, both (n,), in order."""
+    score = np.concatenate([*(a.score for a in preferences), np.zeros(0, dtype=np.float32)])
+    liked = np.concatenate([*(a.liked for a in preferences), np.zeros(0, dtype=np.bool_)])
+    return score, liked
+
+
+def with_labels(
+    preferences: PreferenceSet,
+    score: NDArray[np.float32],
+    liked: NDArray[np.bool_],
+    name: str,
+) -> PreferenceSet:
+    """Return the same questions with other answers, as `flat_labels` orders them.
+
+    Args:
+        preferences: The answers given.
+        score: (n,) of every pair.
+        liked: (n,) of every pair.
+        name: What the model's name gains, since these are not its words any more.
+    """
     ends = np.cumsum([len(a.score) for a in preferences])
     return PreferenceSet(
         tuple(
@@ -162,7 +185,7 @@ def shuffle_labels(preferences: PreferenceSet, rng: np.random.Generator) -> Pref
                 answer,
                 score=score[end - len(answer.score) : end],
                 liked=liked[end - len(answer.score) : end],
-                model=f"{answer.model}+shuffled",
+                model=f"{answer.model}{name}",
                 raw="",
             )
             for answer, end in zip(preferences, ends.tolist(), strict=True)

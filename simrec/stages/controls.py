@@ -21,6 +21,7 @@ from simrec.preferences import Question
 from simrec.randomness import generator
 from simrec.stages.inputs import Inputs, luck
 from simrec.stages.policy import policy_files
+from simrec.stages.rounds import doses_of
 from simrec.stages.teaching import stand_in
 from simrec.stages.world import load_bounds
 
@@ -103,6 +104,11 @@ def _teacher(s: Setting) -> Deployment:
         raise SimrecError(
             "control 'teacher' asks about every item for every user, which is too much for a "
             "language model; expected a similarity or recorded teacher, or leave the control out"
+        )
+    if doses := doses_of(s.inputs):
+        raise SimrecError(
+            f"control 'teacher' asks the teacher itself, and this study's is spoilt ({doses.name}) "
+            "only in what it teaches; leave the control out, or the dose"
         )
     teacher = stand_in(s.inputs, lambda _: None)
     items, liked = s.inputs.starts

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.config import REFRESHING, StudyConfig
+from simrec.config import DEGRADING, REFRESHING, StudyConfig
 from simrec.datasets.columns import split_dataset
 from simrec.datasets.dataset import Dataset
 from simrec.datasets.source import read_dataset
@@ -143,7 +143,7 @@ class Inputs:
     def preferences_key(self, seed: int) -> str:
         """Key of a seed's preferences."""
         teacher = self.config.teacher.model_dump(mode="json")
-        for name in REFRESHING:  # later rounds do not change the first
+        for name in (*REFRESHING, *DEGRADING):  # neither later rounds nor spoiling change them
             teacher.pop(name, None)
         if self.config.teacher.kind == "llm":
             teacher["model"], teacher["options"] = what_answers(
@@ -167,17 +167,21 @@ class Inputs:
         """Key of what the first round's answers are distilled into."""
         parts = self.config.model_dump(mode="json", include={"reward", "learner", "pretrain"})
         rules = self.config.world.model_dump(include={"topics", "horizon", "patience", "window"})
+        doses = self.config.teacher.model_dump(mode="json", include=set(DEGRADING))
         return fingerprint(
             self.preferences_key(seed),
             parts,
             rules,
             str(shuffled),
             str(self.config.online.slate_size),
+            *([doses] if doses else []),  # so that no old study gets another key
         )
 
     def run_key(self, strategy: str, seed: int) -> str:
         """Key of one run."""
-        online = self.config.online.model_dump(mode="json", include={"env_steps", "n_envs"})
+        online = self.config.online.model_dump(
+            mode="json", include={"env_steps", "n_envs", "propensities"}
+        )
         learner = self.config.learner.model_dump(mode="json")
         return fingerprint(
             self.world_key,

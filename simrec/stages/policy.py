@@ -21,11 +21,11 @@ from simrec.envs.world import Rules, World
 from simrec.files import atomic_file, check_archive, write_json
 from simrec.interactions import Part
 from simrec.items.table import ItemTable
-from simrec.llm.quality import label_auc
+from simrec.llm.quality import label_auc, user_auc
 from simrec.metrics import auc
 from simrec.preferences import PreferenceSet
 from simrec.stages.inputs import Inputs, luck, read_stage
-from simrec.stages.rounds import all_rounds, rounds_record, union
+from simrec.stages.rounds import all_rounds, rounds_record, taught
 from simrec.stages.tables import agent_table
 from simrec.stages.teaching import Say, shuffled, teacher_measures, teacher_notes
 from simrec.stages.world import load_world
@@ -103,7 +103,7 @@ def pretrain_policy(
     rounds = all_rounds(inputs, seed, table, train, say)
     if not is_shuffled:
         advance(steps * (len(rounds) - 1 - done))  # rounds that were asked in an earlier run
-    answers = union(rounds)
+    answers = taught(inputs, seed, rounds)
     labels = shuffled(answers, seed) if is_shuffled else answers
     model, reward, report = _distil(inputs, seed, table, labels, advance)
     reward.save(files.reward)
@@ -197,9 +197,11 @@ def human_agreement(inputs: Inputs, reward: Reward, answers: PreferenceSet) -> d
     if not len(users):
         return {"teacher": teacher}
     scores = reward.predict(items[users], liked[users])[place, log.item[rows]]
+    truth = log.feedback[rows] >= like_at
     return {
         "teacher": teacher,
-        "reward_auc": auc(log.feedback[rows] >= like_at, scores),
+        "reward_auc": auc(truth, scores),
+        "reward_user_auc": user_auc(log.user[rows].astype(np.int64), truth, scores)[0],
         "reward_auc_pairs": len(rows),
     }
 

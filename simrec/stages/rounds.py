@@ -19,8 +19,10 @@ from simrec.agents.policy import ItemPolicy
 from simrec.files import atomic_file, check_archive
 from simrec.items.table import ItemTable
 from simrec.llm.candidates import PolicySample
+from simrec.llm.degrade import Doses, degrade
 from simrec.llm.tally import Spent
 from simrec.preferences import PreferenceSet
+from simrec.randomness import generator
 from simrec.stages.inputs import Inputs
 from simrec.stages.locks import one_at_a_time
 from simrec.stages.teaching import (
@@ -63,7 +65,7 @@ def all_rounds(
                 rounds.append(PreferenceSet.load(path))
                 continue
             before = union(rounds)
-            policy = _policy(inputs, seed, number, partial(train, before))
+            policy = _policy(inputs, seed, number, partial(train, taught(inputs, seed, rounds)))
             asked = refresh_questions(inputs, seed, number, table, sampler(inputs, policy), before)
             rounds.append(refreshed(inputs, seed, asked, rounds[0], path, say))
     return rounds
@@ -92,6 +94,28 @@ def _policy(inputs: Inputs, seed: int, number: int, train: Callable[[], ItemPoli
 def union(rounds: Sequence[PreferenceSet]) -> PreferenceSet:
     """Return the answers of all rounds, in order."""
     return PreferenceSet(tuple(answer for answers in rounds for answer in answers))
+
+
+def doses_of(inputs: Inputs) -> Doses:
+    """Return how much of the study's teacher is spoilt."""
+    teacher = inputs.config.teacher
+    return Doses(teacher.shuffled_labels, teacher.popularity_labels, teacher.label_noise)
+
+
+def taught(inputs: Inputs, seed: int, rounds: Sequence[PreferenceSet]) -> PreferenceSet:
+    """Return the answers of all rounds as they teach: spoilt where the study says so.
+
+    What was asked and answered stays in its files, so studies that differ in doses ask once.
+    """
+    doses = doses_of(inputs)
+    if not doses:
+        return rounds[0] if len(rounds) == 1 else union(rounds)
+    return union(
+        [
+            degrade(answers, doses, inputs.popularity, generator(seed, "degrade", number))
+            for number, answers in enumerate(rounds, start=1)
+        ]
+    )
 
 
 def sampler(inputs: Inputs, policy: ItemPolicy) -> PolicySample:

@@ -6,18 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from simrec import metrics, records
+from simrec import records
 from simrec.agents.adapt import get_strategy
 from simrec.agents.policy import ItemPolicy
+from simrec.agents.propensity import chances_of
 from simrec.agents.saved import save_policy
 from simrec.agents.strategy import STRATEGIES, Deployment, Online
 from simrec.agents.two_level import TwoLevelPolicy
 from simrec.checkpoint import Checkpoint
-from simrec.deploy import Recorder, Tables, Underway, UpdateLog, go_on
-from simrec.envs.bounds import first_shift
+from simrec.deploy import Recorder, Underway, UpdateLog, go_on
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
@@ -26,9 +23,10 @@ from simrec.items.table import ItemTable
 from simrec.snapshots import Snapshots
 from simrec.stages.controls import CONTROLS, Setting
 from simrec.stages.inputs import Inputs, luck
+from simrec.stages.noted import FrozenShare, measures
 from simrec.stages.policy import learner_spec, load_policy, load_report
 from simrec.stages.tables import agent_table
-from simrec.stages.world import load_bounds, load_world, teacher_of, whole_bounds
+from simrec.stages.world import load_bounds, load_world, teacher_of
 
 
 def needs_pretraining(name: str) -> str:
@@ -58,6 +56,8 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     if underway is None:
         underway = _begin(inputs, name, seed, world, table)
     underway.recorder.on_steps = advance
+    if online.propensities:
+        underway.recorder.chances = chances_of(underway.deployment.recommender)
     advance(underway.recorder.env_steps)
     tables = go_on(underway, checkpoint)
     deployment = underway.deployment
@@ -87,7 +87,10 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
             seconds=time.monotonic() - began,
             llm=report.get("llm", {}),
             notes={k: report[k] for k in ("reward", "people") if k in report}
-            | {"measures": _measures(underway, tables, inputs), "snapshots": _rows(underway)},
+            | {
+                "measures": measures(underway, tables, inputs, load_bounds(inputs)),
+                "snapshots": underway.snapshots.rows if underway.snapshots is not None else [],
+            },
         ),
         **{field.name: getattr(tables, field.name) for field in dataclasses.fields(tables)},
     )
@@ -100,6 +103,7 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
     venv = SB3VecEnv(RecommendVectorEnv(world, online.n_envs, slate_size=online.slate_size))
     venv.seed(luck(seed, "online"))  # the same users with the same luck under every strategy
     recorder = Recorder(venv, online.env_steps)
+    probe = None
     if name in CONTROLS:
         deployment = CONTROLS[name].make(Setting(inputs, seed, venv.vector_env, table))
     else:
@@ -107,6 +111,7 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
         labels = needs_pretraining(name)
         pretrained = load_policy(inputs, seed, labels == "shuffled") if labels else None
         deployment = _strategy(name, pretrained, Online(spec, recorder, luck(seed, "strategy")))
+        probe = FrozenShare(pretrained) if pretrained is not None else None
     snapshots = Snapshots(
         world,
         online.n_envs,
@@ -115,76 +120,7 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
         online.env_steps,
         online.snapshot_sessions,
     )
-    return Underway(deployment, recorder, UpdateLog(), snapshots)
-
-
-def _rows(underway: Underway) -> list[dict[str, float]]:
-    return underway.snapshots.rows if underway.snapshots is not None else []
-
-
-def _measures(underway: Underway, tables: Tables, inputs: Inputs) -> dict[str, float]:
-    """Return what can be told only where the world's topics and the log's popularity are known.
-
-    Diversity is measured on the sampled sessions; the share of frozen actions is absent where the
-    strategy has none.
-    """
-    world = underway.recorder.base.vector_env.world
-    episodes, steps = tables.episodes, tables.steps
-    inside = episodes[episodes["start_step"] < inputs.config.online.env_steps]
-    shown = np.zeros(world.n_items)
-    np.add.at(shown, tables.exposure["item"].to_numpy(), tables.exposure["shown"].to_numpy())
-    length, left = inside["length"].to_numpy(), inside["left"].to_numpy()
-    reward = inside["reward"].to_numpy()
-    session = steps.groupby(["slot", "episode"]).ngroup().to_numpy()
-    found = {
-        "regret": metrics.regret(reward, load_bounds(inputs)["oracle"]),
-        "lost_before_step_5": metrics.lost_before(length, left),
-        "worst_decile_clicks": metrics.worst_users(inside["user"].to_numpy(), reward),
-        "exposure_gini": metrics.gini(shown),
-        "novelty_bits": metrics.novelty(shown, inputs.popularity),
-        "session_diversity": metrics.session_diversity(
-            session, world.topics[steps["item"].to_numpy()]
-        ),
-    }
-    if rows := _rows(underway):
-        bounds = load_bounds(inputs)
-        found["greedy_end"] = float(
-            metrics.normalised(np.array(rows[-1]["clicks"]), bounds["random"], bounds["oracle"])
-        )
-    if world.retention is not None:
-        found["return_rate"] = float(np.mean(underway.recorder.back))
-    found |= _since_shift(world, inside, inputs)
-    if "frozen_share" in tables.updates:
-        found["frozen_share"] = float(tables.updates["frozen_share"].mean())
-    return found
-
-
-def _since_shift(world: World, sessions: pd.DataFrame, inputs: Inputs) -> dict[str, float]:
-    """Return what became of a run after the first shift of tastes; nothing where none shifted.
-
-    Each side of the shift is measured by its own bounds. Recovery is looked for in blocks of 5 % of
-    the run; where reward never came back the number of steps is absent and `recovered` is 0, and
-    where there was nothing to come back to both are absent.
-    """
-    online = inputs.config.online
-    date = first_shift(world, max(online.env_steps // online.n_envs, 1))
-    if date is None:
-        return {}
-    bounds, shift = whole_bounds(inputs), date * online.n_envs
-    start, reward = sessions["start_step"].to_numpy(), sessions["reward"].to_numpy()
-    since = start >= shift
-    side = np.where(since, "reward_since", "reward_before")
-    low, high = (
-        np.array([bounds[policy][name] for name in side]) for policy in ("random", "oracle")
-    )
-    y = (reward - low) / (high - low)
-    steps = metrics.recovery_steps(start, y, shift, block=max(online.env_steps // 20, 1))
-    found = {"regret_since_shift": metrics.regret(reward[since], bounds["oracle"]["reward_since"])}
-    if not np.isnan(steps):
-        found["recovered"] = float(np.isfinite(steps))
-    if np.isfinite(steps):
-        found["recovery_steps"] = steps
-    return found
+    return Underway(deployment, recorder, UpdateLog(probe), snapshots)
 
 
 def _strategy(name: str, pretrained: ItemPolicy | None, online: Online) -> Deployment:
