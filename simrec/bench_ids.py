@@ -140,7 +140,7 @@ def bench_ids(
         "items": prepared.world.n_items,
         "env_steps": env_steps,
         "seeds": list(seeds),
-        "bounds": {name: bound["clicks"] for name, bound in prepared.bounds.items()},
+        "bounds": {name: bound["reward"] for name, bound in prepared.bounds.items()},
         "clicks": {arm: interval(clicks, rng=rng).as_dict() for arm, clicks in values.items()},
         "codes minus items": paired_interval(values["codes"], values["items"], rng=rng).as_dict(),
         "codes minus random": paired_interval(values["codes"], values["random"], rng=rng).as_dict(),

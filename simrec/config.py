@@ -156,7 +156,7 @@ class TeacherConfig(Section):
         unread = set() if self.kind == "llm" else set(LLM_ONLY)
         if self.rounds == 1:
             unread |= REFRESHING
-        unread |= {name for name in DEGRADING if not content[name]}
+        unread |= {name for name in DEGRADING if not content.get(name)}
         return {key: value for key, value in content.items() if key not in unread}
 
 

@@ -32,7 +32,7 @@ HOSTILE = "<img src=x onerror=alert(1)> **bold** :red[x] $x$"
 
 def open_page(monkeypatch: pytest.MonkeyPatch, root: Path, *flags: str) -> AppTest:
     monkeypatch.setattr(sys, "argv", ["main.py", str(root), *flags])
-    page = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    page = AppTest.from_file(str(MAIN), default_timeout=300).run()
     assert not page.exception
     return page
 
@@ -107,7 +107,7 @@ def test_the_address_carries_the_selection(tmp_path: Path, monkeypatch: pytest.M
     write_study(tmp_path, base=replace(RECORD, study="one"), seeds=2)
     write_study(tmp_path, base=replace(RECORD, study="two"), seeds=2)
     monkeypatch.setattr(sys, "argv", ["main.py", str(tmp_path)])
-    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page = AppTest.from_file(str(MAIN), default_timeout=300)
     page.query_params["study"] = "two"
     page.query_params["zoom"] = "early window"
     page.run()

@@ -20,7 +20,7 @@ def test_a_study_runs_on_its_own_and_leaves_its_runs(tmp_path: Path) -> None:
         jobs.start(tmp_path, text, workers=1)
     with pytest.raises(SimrecError, match="nothing was deleted"):
         jobs.delete_study(tmp_path, "tiny")
-    assert jobs._started[str(job.folder)].wait(timeout=120) == 0
+    assert jobs._started[str(job.folder)].wait(timeout=600) == 0
     assert not job.running
     far = jobs.progress(tmp_path, job, now=job.began + 60)
     assert (far.done, far.planned) == (2, 2)

@@ -35,7 +35,7 @@ def show(page: str, root: Path, *, read_only: bool = False, **query: str) -> App
         f"from pathlib import Path\nfrom simrec.app.views.{page} import page\n"
         f"page(Path({str(root)!r}), {read_only})"
     )
-    test = AppTest.from_string(code, default_timeout=120)
+    test = AppTest.from_string(code, default_timeout=300)
     for name, value in query.items():
         test.query_params[name] = value
     test.run()

@@ -82,9 +82,10 @@ def test_a_world_is_read_back_from_the_disk_unchanged(data_home):
     assert len(list((data_home / "worlds").iterdir())) == 1
 
 
-def test_a_world_of_ones_own_is_registered_in_a_line(data_home):
+def test_a_world_of_ones_own_is_registered_in_a_line(data_home, request):
     here = f"{__name__}:tiny"
     sys.modules.setdefault(__name__, sys.modules[tiny.__module__])
+    request.addfinalizer(lambda: gymnasium.registry.pop("simrec/Tiny-v0"))
     simrec.envs.register("simrec/Tiny-v0", dataset=here, topics_attribute="topic", patience=2)
     simrec.envs.register("simrec/Tiny-v0", dataset=here, topics_attribute="topic", patience=2)
     env = gymnasium.make("simrec/Tiny-v0", horizon=9)

@@ -162,11 +162,14 @@ def people(folder: Path) -> Path:
     return folder
 
 
-def test_both_keys_work_from_a_log_through_gymnasium(tmp_path: Path, data_home: Path) -> None:
+def test_both_keys_work_from_a_log_through_gymnasium(
+    tmp_path: Path, data_home: Path, request: pytest.FixtureRequest
+) -> None:
     from simrec.datasets.library import import_dataset
 
     import_dataset("tidy", people(tmp_path / "ring"), "ring")
     register("tests/Ring-v0", dataset="ring", history=2)
+    request.addfinalizer(lambda: gymnasium.registry.pop("tests/Ring-v0"))
     settings: dict[str, Any] = {
         "creators": {"attribute": "maker", "period": 5},
         "influence": 0.4,

@@ -196,7 +196,7 @@ def test_a_page_holds_every_number_and_the_table_a_row(data_home, tmp_path, monk
     text = path.read_text()
     facts = json.loads((tmp_path / "docs" / "toy-v0.json").read_text())
     assert facts["static_share"] <= MOST_STATIC
-    assert f"| oracle | {facts['bounds']['oracle']['clicks']:.2f} |" in text
+    assert f"| oracle | {facts['bounds']['oracle']['reward']:.2f} |" in text
     for heading in ("Action", "Observation", "Reward", "Ending"):
         assert f"| {heading} |" in text
     for heading in ("Bounds", "Does planning pay?", "Realism", "Arguments", "Versions"):
