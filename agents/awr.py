@@ -10,7 +10,6 @@ from simrec.agents.history import seen_mask
 from simrec.agents.losses import advantage_weighted_loss
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.replay import Replay
-from simrec.agents.scorer import ItemScorer
 from simrec.agents.strategy import Deployment, Online, adapted, strategy
 
 
@@ -19,15 +18,7 @@ class TaughtActor(Gated):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.actor = ItemScorer(
-            self.vectors.shape[1],
-            self.n_items,
-            width=self.arguments["width"],
-            free_vectors=self.arguments["free_vectors"],
-            slate_size=self.slate_size,
-            generator=self.generator,
-            encoder=self.arguments["encoder"],
-        )
+        self.actor = self.another_scorer()
         self.actor_optimizer = torch.optim.AdamW(self.actor.parameters(), lr=3e-3, weight_decay=0.0)
 
     def new_logits(self, obs: Any, q: Tensor) -> Tensor:

@@ -68,15 +68,7 @@ class Ensemble(ItemPolicy):
         rate = self.optimizer.param_groups[0]["lr"]
         scorers = []
         for _ in range(MEMBERS):
-            scorer = ItemScorer(
-                self.vectors.shape[1],
-                self.n_items,
-                width=self.arguments["width"],
-                free_vectors=self.arguments["free_vectors"],
-                slate_size=self.slate_size,
-                generator=self.generator,
-                encoder=self.arguments["encoder"],
-            )
+            scorer = self.another_scorer()
             if scorer.free_bias is not None:
                 with torch.no_grad():
                     luck = torch.randn(self.n_items, generator=self.generator)

@@ -91,20 +91,12 @@ class ItemPolicy(BasePolicy):
         }
         self.generator = torch.Generator().manual_seed(luck)
         self.slate_size = slate_size_of(action_space)
-        self.n_items, item_dim = item_vectors.shape
+        self.n_items = len(item_vectors)
         self.table_fingerprint = table_fingerprint
         self.register_buffer("vectors", torch.as_tensor(np.array(item_vectors)))
         self.register_buffer("temperature", torch.tensor(float(temperature)))
         self.register_buffer("alpha", torch.tensor(float(alpha)))
-        self.scorer = ItemScorer(
-            item_dim,
-            self.n_items,
-            width=width,
-            free_vectors=free_vectors,
-            slate_size=self.slate_size,
-            generator=self.generator,
-            encoder=encoder,
-        )
+        self.scorer = self.another_scorer()
         self.prior: ItemPolicy | None = None
         if prior is not None:
             self.prior = ItemPolicy(observation_space, action_space, lr_schedule, **prior)
@@ -116,6 +108,18 @@ class ItemPolicy(BasePolicy):
         if free:
             groups.append({"params": free, "weight_decay": free_decay})
         self.optimizer: AdamW = AdamW(groups, lr=lr_schedule(1.0))
+
+    def another_scorer(self) -> ItemScorer:
+        """Return a new scorer of the policy's own kind; its weights come from the policy's luck."""
+        return ItemScorer(
+            self.vectors.shape[1],
+            self.n_items,
+            width=self.arguments["width"],
+            free_vectors=self.arguments["free_vectors"],
+            slate_size=self.slate_size,
+            generator=self.generator,
+            encoder=self.arguments["encoder"],
+        )
 
     @property
     def n_scores(self) -> int:
