@@ -23,7 +23,8 @@ from simrec.statistics import resolved
 INK = "#123456"  # a stand-in that svg() turns into the page's text colour, light or dark
 
 
-def _dress(axes: Axes, ink: str) -> None:
+def dress(axes: Axes, ink: str) -> None:
+    """Draw axes in one ink: two sides, faint lines across, small figures."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -34,7 +35,8 @@ def _dress(axes: Axes, ink: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _steps(value: float, _position: int | None = None) -> str:
+def steps(value: float, _position: int | None = None) -> str:
+    """Return a number of env steps as an axis shows it, such as 40k."""
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
@@ -47,7 +49,7 @@ def curves_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
     # The best is drawn last, on top; the oracle is 1 by definition and would only flatten the rest.
     names = [name for name in reversed(comparison.strategies) if name != "oracle"]
     for axes, until, points, title in panels:
-        _dress(axes, ink)
+        dress(axes, ink)
         for name in names:
             curve = learning_curve(comparison.runs_of(name), points, until=until)
             colour = colour_of(name)
@@ -59,7 +61,7 @@ def curves_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
                 curve.env_step, curve.mean, color=colour, linestyle=style, linewidth=2.0, label=name
             )
         axes.set_xlim(0, budget * until)
-        axes.xaxis.set_major_formatter(FuncFormatter(_steps))
+        axes.xaxis.set_major_formatter(FuncFormatter(steps))
         axes.set_title(title, loc="left", fontsize=11, color=ink)
         axes.set_xlabel("env steps (recommendations made)", color=ink, fontsize=9)
     low, high = whole.get_ylim()
@@ -84,7 +86,7 @@ def curves_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
     lines, labels = whole.get_legend_handles_labels()
     legend = figure.legend(
         lines[::-1],
-        [_literal(name) for name in labels[::-1]],
+        [literal(name) for name in labels[::-1]],
         loc="outside upper center",
         ncols=min(len(lines), 8),
         frameon=False,
@@ -101,7 +103,7 @@ def differences_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
     figure = Figure(figsize=(10.4, 1.1 + 0.42 * len(rows)), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for axes, measure in zip(panels, ("early", "late", "area"), strict=True):
-        _dress(axes, ink)
+        dress(axes, ink)
         axes.grid(visible=False, axis="y")
         axes.grid(axis="x", color=ink, alpha=0.12, linewidth=0.8)
         axes.axvline(0, color=ink, alpha=0.6, linewidth=1)
@@ -115,13 +117,14 @@ def differences_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_title(measure, loc="left", fontsize=11, color=ink)
         axes.set_xlabel("difference in normalised reward", color=ink, fontsize=9)
-    labels = [_literal(f"{standing.strategy} - {base}") for standing, base in rows]
+    labels = [literal(f"{standing.strategy} - {base}") for standing, base in rows]
     panels[0].set_yticks(range(len(rows)), labels)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     return figure
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return a name as Matplotlib should show it."""
     return text.replace("$", r"\$")  # a dollar sign in a name is no formula
 
 

@@ -7,6 +7,7 @@ from simrec.contrasts import LEVEL, REWARDS, outcomes, overall
 from simrec.doses import BASE, DoseResponse, dose_responses
 from simrec.findings import COLUMNS, bounds_line, cautions, pair_rows, verdict
 from simrec.statistics import Interval
+from simrec.target import MARGIN, RULE, UNTAUGHT, Gap, Target, targets
 
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
@@ -32,6 +33,8 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
         titles = ("study", "contrast", "difference", "a beats b", "p (Holm)", "verdict")
         note = f"Adjusted by Holm's rule for these {len(rows)}; the level is {LEVEL}."
         parts.append(_section("Contrasts declared beforehand", _table(titles, rows), note))
+    if aimed := targets(comparisons):
+        parts.append(_targets(aimed))
     if len(comparisons) > 1:
         rows = [
             (f"`{row.strategy}`", *(_cell(row.values[m], 3) for m in REWARDS))
@@ -41,6 +44,41 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
         parts.append(_section(f"Over {len(comparisons)} worlds: interquartile mean", table))
     parts += [_doses(response) for response in dose_responses(comparisons)]
     return "\n".join(parts)
+
+
+def _targets(aimed: Sequence[Target]) -> str:
+    rows = [
+        (
+            f"{target.world} ({target.seeds})",
+            f"{_gap(target.early)} {_met(target.early.met)}",
+            f"`{target.late.rival}` {_gap(target.late)} {_met(target.late.met)}",
+            " / ".join(map(_gap, target.area)) + f" {_met(target.area_met)}",
+            *(map(_gap, target.taught) if target.taught else ("", "")),
+        )
+        for target in aimed
+    ]
+    rivals = " / ".join(f"`{gap.rival}`" for gap in aimed[0].area)
+    titles = (
+        "study (seeds)",
+        f"early, `{RULE}` - `frozen`",
+        f"late, `{RULE}` - best",
+        f"whole run, `{RULE}` - {rivals}",
+        f"early, `{RULE}` - `{UNTAUGHT}`",
+        f"whole run, `{RULE}` - `{UNTAUGHT}`",
+    )
+    note = (
+        f"Early and late are met where the interval lies above -{MARGIN}, the whole run where all "
+        f"three lie above 0. Met as a whole in {sum(t.met for t in aimed)} of {len(aimed)}."
+    )
+    return _section(f"The target for `{RULE}`", _table(titles, rows), note)
+
+
+def _gap(gap: Gap) -> str:
+    return _cell(gap.found, 3, signed=True)
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "missed"
 
 
 def _doses(response: DoseResponse) -> str:

@@ -24,12 +24,13 @@ _SPARE = ("#D55E00", "#0072B2", "#66A61E", "#C51B7D")
 def colour_of(strategy: str) -> str:
     """Return the strategy's colour as #RRGGBB; a name not listed always gets the same spare one.
 
-    A strategy with shuffled labels has the colour of the strategy it controls, and is dashed.
+    A control by shuffled labels or a random pi_0 has the colour of the strategy it controls, and is
+    dashed.
     """
-    name = strategy.removesuffix("-shuffled")
+    name = strategy.removesuffix("-shuffled").removesuffix("-random")
     return STRATEGY_COLOURS.get(name) or _SPARE[zlib.crc32(name.encode()) % len(_SPARE)]
 
 
 def is_dashed(strategy: str) -> bool:
     """Return whether the strategy's line is dashed."""
-    return strategy.endswith("-shuffled")
+    return strategy.endswith(("-shuffled", "-random"))

@@ -10,6 +10,7 @@ import pytest
 from simrec.cli.compare import compare_command
 from simrec.compare import compare, compare_studies
 from simrec.contrasts import Contrast, outcomes, overall
+from simrec.target import targets
 from tests.run_folders import BOUNDS, RECORD, write_made_run, write_study
 
 FT = (Contrast("H1", "early", "ft", "scratch"), Contrast("H3", "area", "ap", "ft"))
@@ -67,7 +68,7 @@ def test_several_studies_are_written_by_name(
         write_study(tmp_path, seeds=2, base=replace(RECORD, study=world, world=world))
     compare_command([tmp_path], Path("-"))
     content = json.loads(capsys.readouterr().out)
-    assert content.keys() == {"studies", "overall", "contrasts", "dose_response"}
+    assert content.keys() == {"studies", "overall", "contrasts", "target", "dose_response"}
     assert content["dose_response"] == []  # two studies are no series of teachers
     assert content["studies"].keys() == {"one", "two"}
     assert content["overall"].keys() == {"scratch", "ft", "ap"}
@@ -108,3 +109,39 @@ def test_the_tables_are_written_as_markdown(
     assert "## Over 2 worlds: interquartile mean" in lines
     widths = {line.count("|") for line in lines if line.startswith("| `")}
     assert widths == {8, 6}
+
+
+def test_the_target_by_hand(tmp_path: Path) -> None:
+    def made(strategy: str, clicks: float) -> None:
+        for seed in range(4):
+            record = replace(RECORD, study="one", world="one", strategy=strategy, seed=seed)
+            value = clicks + (
+                0.5 if seed % 2 else -0.5
+            )  # the same spread in all: differences have none
+            folder = tmp_path / "one" / strategy / f"seed-{seed}"
+            write_made_run(folder, record, lambda s, v=value: np.full(len(s), v))
+
+    for strategy, clicks in (("scratch", 6.0), ("ft", 5.0), ("frozen", 4.0), ("ap", 6.1)):
+        made(strategy, clicks)
+    [found] = targets([compare(tmp_path)])
+    # y = (R - 2) / 10: ap - frozen early is .21, ap - scratch late and over the whole run .01
+    assert found.early.found.mean == pytest.approx(0.21)
+    assert (found.late.rival, found.late.found.mean) == ("scratch", pytest.approx(0.01))
+    assert [gap.found.mean for gap in found.area] == pytest.approx([0.01, 0.11, 0.21])
+    assert found.met
+    made("ap", 5.9)  # .01 below scratch: within the margin late, too little over the whole run
+    [found] = targets([compare(tmp_path)])
+    assert (found.early.met, found.late.met, found.area_met, found.met) == (
+        True,
+        True,
+        False,
+        False,
+    )
+    made("ap", 5.7)
+    [found] = targets([compare(tmp_path)])
+    assert (found.late.met, found.met) == (False, False)
+
+
+def test_no_target_without_all_four_strategies(tmp_path: Path) -> None:
+    write_made_run(tmp_path / "tiny" / "ap" / "seed-0", RECORD, lambda s: s * 0 + 3)
+    assert targets([compare(tmp_path)]) == []

@@ -11,7 +11,9 @@ from PIL import Image
 from rich.console import Console
 
 from simrec import progress
-from simrec.cli.plot import plot_command
+from simrec.cli.plot import Kind, plot_command
+from simrec.compare import compare_studies
+from simrec.figures_worlds import worlds_figure
 from simrec.palette import STRATEGY_COLOURS, colour_of, is_dashed
 from simrec.report import curve_png, write_report
 from tests.run_folders import RECORD, write_made_run, write_study
@@ -162,3 +164,15 @@ def test_plot_leaves_out_differences_there_are_none_of(tmp_path: Path) -> None:
     folder = write_made_run(tmp_path / "tiny" / "ap" / "seed-0", RECORD, lambda s: s * 0 + 3)
     plot_command([folder], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["curves.pdf"]
+
+
+def test_plot_of_several_studies_shows_the_worlds_side_by_side(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_study(tmp_path / "runs", seeds=2, base=replace(RECORD, study=name, world=name))
+    plot_command([tmp_path / "runs"], tmp_path / "out", Kind.png, ["ap", "ft"])
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    pairs = [f"{name}-{what}.png" for name in ("one", "two") for what in ("curves", "differences")]
+    assert names == [*pairs, "worlds.png"]
+    figure = worlds_figure(compare_studies(tmp_path / "runs"), strategies=["ap", "ft"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["one, 2 seeds", "two, 2 seeds"]
+    assert [len(axes.get_lines()) for axes in figure.axes] == [2, 2]

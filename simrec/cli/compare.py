@@ -27,11 +27,18 @@ def compare_command(
     # pandas and scipy take a second to import: only when the command runs, not for --help.
     from rich.console import Console
 
-    from simrec.cli.compare_tables import show, show_contrasts, show_doses, show_overall
+    from simrec.cli.compare_tables import (
+        show,
+        show_contrasts,
+        show_doses,
+        show_overall,
+        show_targets,
+    )
     from simrec.compare import compare_studies
     from simrec.contrasts import outcomes
     from simrec.doses import dose_responses
     from simrec.files import atomic_file, write_json
+    from simrec.target import targets
 
     comparisons = compare_studies(paths)
     if markdown_path is not None:
@@ -49,6 +56,7 @@ def compare_command(
     for comparison in comparisons:
         show(comparison, console)
     show_contrasts(outcomes(comparisons), console)
+    show_targets(targets(comparisons), console)
     if len(comparisons) > 1:
         show_overall(comparisons, console)
     show_doses(dose_responses(comparisons), console)
@@ -62,13 +70,16 @@ def _content(comparisons: "Sequence[Comparison]") -> dict[str, Any]:
     from simrec.contrasts import outcomes, overall
     from simrec.doses import dose_responses
     from simrec.records import plain
+    from simrec.target import targets
 
     judged = plain([outcome.as_dict() for outcome in outcomes(comparisons)])
+    aimed = plain([target.as_dict() for target in targets(comparisons)])
     if len(comparisons) == 1:
-        return {**comparisons[0].as_dict(), "contrasts": judged}
+        return {**comparisons[0].as_dict(), "contrasts": judged, "target": aimed}
     return {
         "studies": {comparison.study: comparison.as_dict() for comparison in comparisons},
         "overall": plain({row.strategy: row.as_dict() for row in overall(comparisons)}),
         "contrasts": judged,
+        "target": aimed,
         "dose_response": plain([response.as_dict() for response in dose_responses(comparisons)]),
     }

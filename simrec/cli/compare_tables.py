@@ -20,6 +20,7 @@ from simrec.findings import (
     side_columns,
     verdict,
 )
+from simrec.target import MARGIN, RULE, Target
 
 WIDE = 8  # columns that a terminal has room for
 
@@ -60,6 +61,24 @@ def show_contrasts(outcomes: Sequence[Outcome], console: Console) -> None:
         f"p by flipping signs over seeds, adjusted by Holm's rule for these {len(outcomes)}; a "
         f"verdict needs adjusted p <= {LEVEL} and an interval clear of zero. All other differences "
         "are read one at a time."
+    )
+    console.print(Text(line, style="dim"))
+
+
+def show_targets(aimed: Sequence[Target], console: Console) -> None:
+    """Print how far the target for the adaptive rule is met; nothing where it was not run."""
+    if not aimed:
+        return
+    titles = ("early - frozen", "late - best", *(f"whole - {gap.rival}" for gap in aimed[0].area))
+    table = _table(f"The target for {RULE}", "study", (*titles, "verdict"))
+    for target in aimed:
+        gaps = (target.early, target.late, *target.area)
+        cells = (_cell(gap.found.texts(signed=True)) for gap in gaps)
+        table.add_row(Text(target.world), *cells, "met" if target.met else "missed")
+    console.print(table)
+    line = (
+        f"Early and late are met where the interval lies above -{MARGIN}, the whole run where all "
+        f"three lie above 0. Met in {sum(t.met for t in aimed)} of {len(aimed)}."
     )
     console.print(Text(line, style="dim"))
 
