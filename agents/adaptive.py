@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simrec.agents.adaptation import Adaptation
-from simrec.agents.history import Observation, hide_seen
+from simrec.agents.history import Observation, barred, hide_seen
 from simrec.agents.learners import make_learner
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.relabelled import relabelled
@@ -41,7 +41,7 @@ class Guided(ItemPolicy):
             if self.hold_out:
                 guide *= torch.from_numpy(guided_slots(len(q))).float().unsqueeze(1)
             logits = logits + guide
-        return hide_seen(logits, obs["history"])
+        return hide_seen(logits, barred(obs))
 
 
 def guided_slots(n: int) -> NDArray[np.bool_]:

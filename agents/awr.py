@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from simrec.agents.expansion import Gated, GateScale
-from simrec.agents.history import seen_mask
+from simrec.agents.history import barred, seen_mask
 from simrec.agents.losses import advantage_weighted_loss
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.replay import Replay
@@ -24,7 +24,7 @@ class TaughtActor(Gated):
     def new_logits(self, obs: Any, q: Tensor) -> Tensor:
         """Return the actor's logits (N, I)."""
         logits, _ = self.actor(obs, self.vectors)
-        masked: Tensor = logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+        masked: Tensor = logits.masked_fill(seen_mask(barred(obs), self.n_items), -torch.inf)
         return masked
 
     def log_probs(self, obs: Any) -> Tensor:

@@ -24,8 +24,10 @@ class Recommender(Protocol):
 
 
 def unseen(observation: Observations, n_items: int) -> NDArray[np.bool_]:
-    """Return (B, I) True where an item is not in the visible history."""
+    """Return (B, I) True where an item may be shown: not in the visible history, and on offer."""
     items = observation["history"]
+    if "absent" in observation:  # the world's items come and go
+        items = np.concatenate([items, observation["absent"]], axis=1)
     mask = np.ones((len(items), n_items + 1), dtype=np.bool_)
     np.put_along_axis(mask, items + 1, False, axis=1)  # column 0 collects the padding
     return mask[:, 1:]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from simrec.agents.adaptation import Adaptation
-from simrec.agents.history import Observation, seen_mask
+from simrec.agents.history import Observation, barred, seen_mask
 from simrec.agents.losses import distillation_loss
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.replay import Replay
@@ -24,7 +24,7 @@ class Distilled(ItemPolicy):
     def logits(self, obs: Observation) -> Tensor:
         """Return the actor's logits (N, I); seen items are -inf."""
         logits, _ = self.actor(obs, self.vectors)
-        masked: Tensor = logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+        masked: Tensor = logits.masked_fill(seen_mask(barred(obs), self.n_items), -torch.inf)
         return masked
 
 

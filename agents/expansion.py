@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from simrec.agents.adaptation import Adaptation
-from simrec.agents.history import seen_mask
+from simrec.agents.history import barred, seen_mask
 from simrec.agents.kac import ramp
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.replay import Replay
@@ -38,7 +38,7 @@ class Mixture(ItemPolicy):
     def new_logits(self, obs: Any, q: Tensor) -> Tensor:
         """Return (N, I) logits of the new policy."""
         logits = q / self.temperature
-        return logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+        return logits.masked_fill(seen_mask(barred(obs), self.n_items), -torch.inf)
 
     def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
         assert self.prior is not None

@@ -41,22 +41,23 @@ def group_items(
 def full_groups(
     items: NDArray[np.int64], group_of: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return (N, L) groups all of whose items are in the history (N, L), -1 elsewhere."""
+    """Return (N, L) groups all of whose items are among the row's own (N, L), -1 elsewhere."""
     n, length = items.shape
     full = np.full((n, length), -1, dtype=np.int64)
     for i in range(n):
+        small = False
         for j in range(length):
-            if items[i, j] < 0 or sizes[group_of[items[i, j]]] > length:
-                continue
-            group, met = group_of[items[i, j]], 0
-            for other in range(length):
-                if items[i, other] >= 0 and group_of[items[i, other]] == group:
-                    once = True  # an item met twice counts once
-                    for before in range(other):
-                        once = once and items[i, before] != items[i, other]
-                    met += once
-            if met >= sizes[group]:
-                full[i, j] = group
+            small = small or (items[i, j] >= 0 and sizes[group_of[items[i, j]]] <= length)
+        if not small:  # nearly always: a group has more items than a history
+            continue
+        row = np.sort(items[i])
+        met = np.zeros(len(sizes), dtype=np.int64)
+        for j in range(length):
+            if row[j] >= 0 and (j == 0 or row[j] != row[j - 1]):  # an item met twice counts once
+                met[group_of[row[j]]] += 1
+        for j in range(length):
+            if items[i, j] >= 0 and met[group_of[items[i, j]]] >= sizes[group_of[items[i, j]]]:
+                full[i, j] = group_of[items[i, j]]
     return full
 
 

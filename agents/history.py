@@ -15,11 +15,21 @@ from simrec.agents.pooling import Pooled, pool_back
 Observation = dict[str, Tensor]  # history (N, L) int64 -1 pad left; feedback (N, L); step (N, 1)
 
 
-def seen_mask(items: Tensor, n_items: int) -> Tensor:
-    """Return (N, I) True where an item is in the history; -1 entries are padding.
+def barred(obs: Observation) -> Tensor:
+    """Return (N, L') int64 items that must not be shown, -1 = none: met, or not on offer now.
 
     Args:
-        items: (N, L) int64.
+        obs: `history` (N, L), and in worlds whose items come and go `absent` (N, A).
+    """
+    met = obs["history"].long()
+    return torch.cat([met, obs["absent"].long()], dim=1) if "absent" in obs else met
+
+
+def seen_mask(items: Tensor, n_items: int) -> Tensor:
+    """Return (N, I) True where an item is among some of its own; -1 entries are padding.
+
+    Args:
+        items: (N, L) int64, such as a history or what `barred` says.
         n_items: Number of items I.
     """
     seen = torch.zeros(len(items), n_items + 1, dtype=torch.bool, device=items.device)
@@ -40,7 +50,7 @@ class _Hidden(torch.autograd.Function):
 
 
 def hide_seen(logits: Tensor, items: Tensor) -> Tensor:
-    """Return the logits, overwritten: -inf where an item is in the history.
+    """Return the logits, overwritten: -inf where an item is among those to hide.
 
     What follows must be a softmax, whose slope is 0 there.
 

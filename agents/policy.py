@@ -14,7 +14,7 @@ from torch import Tensor
 from simrec.agents.adamw import AdamW
 from simrec.agents.categorical import chosen_and_entropy
 from simrec.agents.encoders import EncoderName
-from simrec.agents.history import Observation, hide_seen
+from simrec.agents.history import Observation, barred, hide_seen
 from simrec.agents.scorer import ItemScorer
 from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
@@ -146,7 +146,7 @@ class ItemPolicy(BasePolicy):
             with torch.no_grad():
                 prior = self.prior.log_probs(obs).clamp(min=PRIOR_FLOOR)
             logits = logits + self.alpha * prior
-        return hide_seen(logits, obs["history"])
+        return hide_seen(logits, barred(obs))
 
     def _act(self, logits: Tensor, deterministic: bool) -> Tensor:
         slates = sample_slates(

@@ -89,6 +89,10 @@ class HistoryReplay(BaseBuffer):
         self.feedback = np.zeros((*shape, length), dtype=np.float32)
         self.step = np.zeros(shape, dtype=np.int32)
         self.done = np.zeros(shape, dtype=np.bool_)
+        # what was not on offer before and after a step, one date for every slot; usually nothing
+        absent = observation_space.spaces.get("absent")
+        kept = None if absent is None else (self.rows, *(absent.shape or ()))
+        self.absent = None if kept is None else np.full((2, *kept), -1, dtype=np.int32)
         self.rng = np.random.default_rng(luck)
 
     def add(
@@ -106,6 +110,8 @@ class HistoryReplay(BaseBuffer):
         self.feedback[at] = next_obs["feedback"]
         self.step[at] = next_obs["step"][:, 0]
         self.done[at] = done
+        if self.absent is not None:
+            self.absent[:, at] = obs["absent"][0], next_obs["absent"][0]
         for row in np.flatnonzero(done) if infos else ():
             last = infos[row].get("terminal_observation")
             if last is not None:  # `next_obs` is of the next session already
@@ -137,6 +143,7 @@ class HistoryReplay(BaseBuffer):
                 "history": torch.from_numpy(before),
                 "feedback": torch.from_numpy(liked),
                 "step": torch.from_numpy(step).unsqueeze(1),
+                **self._absent(0, when),
             },
             torch.from_numpy(shown),
             torch.from_numpy(clicks),
@@ -164,9 +171,16 @@ class HistoryReplay(BaseBuffer):
             "history": torch.as_tensor(self.items[when, slot]).long(),
             "feedback": torch.as_tensor(self.feedback[when, slot]),
             "step": torch.as_tensor(self.step[when, slot]).unsqueeze(1),
+            **self._absent(1, when),
         }
         weight = np.where(self.done[when, slot], 0.0, gamma**used).astype(np.float32)
         return Ahead(torch.as_tensor(clicks), obs, torch.as_tensor(weight))
+
+    def _absent(self, side: int, when: NDArray[np.int64]) -> Observation:
+        """Return what was not on offer before (0) or after (1) steps, where items come and go."""
+        if self.absent is None:
+            return {}
+        return {"absent": torch.from_numpy(self.absent[side, when].astype(np.int64))}
 
     def _get_samples(self, batch_inds: NDArray[Any], env: Any = None) -> Any:
         raise AssertionError("rows are addressed by time and slot: use sample or newest")

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simrec.agents.history import Observation, seen_mask
+from simrec.agents.history import Observation, barred, seen_mask
 from simrec.agents.scorer import ItemScorer
 from simrec.files import atomic_file, check_archive
 
@@ -52,7 +52,7 @@ class Reward(nn.Module):
         It is the anchor of A2C.
         """
         logits = self.cautious_logits(obs) / temperature
-        mask = seen_mask(obs["history"], logits.shape[1])
+        mask = seen_mask(barred(obs), logits.shape[1])
         return logits.masked_fill(mask, -torch.inf).log_softmax(-1)
 
     def save(self, path: Path) -> None:

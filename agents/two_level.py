@@ -15,7 +15,7 @@ from torch.nn import functional
 from simrec.agents.adamw import AdamW
 from simrec.agents.categorical import chosen_and_entropy
 from simrec.agents.groups import full_groups, group_items, member_scores, places_met
-from simrec.agents.history import Observation, hide_seen, initialise, seen_mask
+from simrec.agents.history import Observation, barred, hide_seen, initialise, seen_mask
 from simrec.agents.policy import check_fingerprint
 from simrec.agents.slate import sample_slates, slate_log_prob
 from simrec.errors import SimrecError
@@ -162,8 +162,8 @@ class TwoLevelPolicy(BasePolicy):
         return hide_seen(towards @ self.centres.T + offset, self._full(obs))
 
     def _full(self, obs: Observation) -> Tensor:
-        """Return (N, L) groups without an unseen item, -1 elsewhere."""
-        items = obs["history"].long().contiguous()
+        """Return (N, L') groups without an item that may be shown, -1 elsewhere."""
+        items = barred(obs).contiguous()
         return torch.from_numpy(
             full_groups(items.numpy(), self.group_of.numpy(), self.sizes.numpy())
         )
@@ -173,7 +173,7 @@ class TwoLevelPolicy(BasePolicy):
         towards = h @ self._weight("item")  # (N, D): h . W x = (W' h) . x, one product a row
         widest = self.members.shape[1]
         logits = member_scores(towards, self.sorted, self.starts, group, widest)
-        items = obs["history"].long().contiguous()
+        items = barred(obs).contiguous()
         parts = (items, group, self.group_of, self.place_of, self._full(obs))
         return hide_seen(logits, torch.from_numpy(places_met(*(one.numpy() for one in parts))))
 
@@ -209,7 +209,7 @@ class TwoLevelPolicy(BasePolicy):
         """Return (N, I) log pi(a|s) of every item, -inf where seen: as dear as a flat head."""
         for_groups, for_items, _ = self._state(obs)
         logits = (for_items @ self._weight("item")) @ self.vectors.T
-        logits = logits.masked_fill(seen_mask(obs["history"], self.n_items), -torch.inf)
+        logits = logits.masked_fill(seen_mask(barred(obs), self.n_items), -torch.inf)
         padded = functional.pad(logits, (0, 1), value=-torch.inf)[:, self.members]  # -1: the pad
         size = padded.logsumexp(2)  # (N, C), -inf where every item of a group was met
         shift = self._group_logits(for_groups, obs).log_softmax(1) - size.clamp(min=-1e30)

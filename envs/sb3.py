@@ -5,11 +5,24 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from simrec.envs.schedule import FOREVER
 from simrec.envs.vector import RecommendVectorEnv
+from simrec.envs.world import World
+
+
+def passing(world: World) -> NDArray[np.int64]:
+    """Return the items (A,) that are not on offer at all times; with creators that is any item."""
+    if world.creators is not None:
+        return np.arange(world.n_items)
+    lives = world.schedule.lifetimes
+    if lives is None:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero((lives.appears > 0) | (lives.expires < FOREVER))
 
 
 class SB3VecEnv(VecEnv):
@@ -18,6 +31,9 @@ class SB3VecEnv(VecEnv):
     The info dictionaries are empty except where a session ended: there they hold
     `terminal_observation`, `TimeLimit.truncated` and `episode` = {"r": return, "l": steps}.
     `last_info` has the same news as arrays, without a loop over users.
+
+    Where items come and go, observations have one part more, `absent` (B, A) int64: the items that
+    are not on offer now, padded with -1. A recommender knows its own catalogue.
 
     `seed(s)` sets the luck of the next reset; all slots share it and differ by their slot number.
 
@@ -32,9 +48,13 @@ class SB3VecEnv(VecEnv):
         #: Of the users who answered the last step: user, episode (B,) int64, terminated,
         #: truncated (B,) bool. After a reset: user and episode of the users who arrived.
         self.last_info: dict[str, NDArray[Any]] = {}
-        super().__init__(
-            vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space
-        )
+        space = vector_env.single_observation_space
+        self._passing = passing(vector_env.world)  # (A,) items that are not always on offer
+        if len(self._passing):
+            assert isinstance(space, spaces.Dict)
+            absent = spaces.Box(-1, vector_env.world.n_items - 1, self._passing.shape, np.int64)
+            space = spaces.Dict({**space.spaces, "absent": absent})
+        super().__init__(vector_env.num_envs, space, vector_env.single_action_space)
 
     def reset(self) -> VecEnvObs:
         """Begin a session in every slot and return the observations."""
@@ -44,7 +64,18 @@ class SB3VecEnv(VecEnv):
         self._reset_options()
         self.last_info = {"user": info["user"].copy(), "episode": info["session"].copy()}
         self._serving = self.last_info
-        return obs
+        return {**obs, **self._absent()}
+
+    def _absent(self) -> dict[str, NDArray[np.int64]]:
+        """Return what is not on offer now, the same for every slot."""
+        if not len(self._passing):
+            return {}
+        lives = self.vector_env.played.schedule.lifetimes
+        assert lives is not None
+        gone = self._passing[~lives.there(self._passing, self.vector_env.date)]
+        rows = np.full((self.num_envs, len(self._passing)), -1, dtype=np.int64)
+        rows[:, : len(gone)] = gone
+        return {"absent": rows}
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
@@ -56,12 +87,16 @@ class SB3VecEnv(VecEnv):
         obs, reward, terminated, truncated, info = self.vector_env.step(self._actions)
         self._actions = None
         done = terminated | truncated
+        absent = self._absent()
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             final = info["final_info"]
             for row in np.flatnonzero(done):
                 infos[row] = {
-                    "terminal_observation": info["final_obs"][row],
+                    "terminal_observation": {
+                        **info["final_obs"][row],
+                        **{name: rows[row] for name, rows in absent.items()},
+                    },
                     "TimeLimit.truncated": bool(truncated[row]),
                     "episode": {
                         "r": float(final["reward"][row]),
@@ -73,7 +108,7 @@ class SB3VecEnv(VecEnv):
         ends = {"terminated": terminated, "truncated": truncated, "back": back}
         self.last_info = self._serving | ends
         self._serving = {"user": info["user"].copy(), "episode": info["session"].copy()}
-        return obs, reward.astype(np.float32), done, infos
+        return {**obs, **absent}, reward.astype(np.float32), done, infos
 
     def close(self) -> None:
         """Close the environment."""

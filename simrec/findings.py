@@ -36,6 +36,9 @@ SIDE = (  # what runs note beside the columns; absent where a run could not tell
     Column("novelty_bits", "novelty (bits)", 1),
     Column("session_diversity", "session diversity", 2),
     Column("frozen_share", "frozen share", 2),
+    Column("new_items_share", "shown that were new items", 3),  # where items enter mid-run
+    Column("new_items_click_rate", "clicks per new item shown", 3),
+    Column("old_items_click_rate", "clicks per old item shown", 3),
     Column("return_rate", "return rate", 3),  # where users come back
     Column("recovered", "recovered", 2),  # share of seeds, where tastes shift
     Column("recovery_steps", "recovery (env steps)", 0),  # of those that recovered

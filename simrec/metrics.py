@@ -129,6 +129,27 @@ def novelty(shown: ArrayLike, popularity: ArrayLike) -> float:
     return float(weight @ -np.log2(p / p.sum()) / weight.sum())
 
 
+def newcomers(new: ArrayLike, shown: ArrayLike, clicked: ArrayLike) -> dict[str, float]:
+    """Return how far items that entered mid-run were found, and clicked when they were shown.
+
+    Args:
+        new: (N,) whether a row is about an item that was not there at the first step.
+        shown: (N,) how often the row's item was shown.
+        clicked: (N,) how often it was clicked.
+
+    Returns:
+        "new_items_share" of everything shown, 0 to 1, and the clicks each time one was shown of new
+        and of old items; a rate of what was never shown is absent.
+    """
+    is_new, times = np.asarray(new, dtype=bool), np.asarray(shown, dtype=np.float64)
+    clicks = np.asarray(clicked, dtype=np.float64)
+    found = {"new_items_share": float(times[is_new].sum() / max(times.sum(), 1.0))}
+    for name, rows in (("new_items_click_rate", is_new), ("old_items_click_rate", ~is_new)):
+        if times[rows].any():
+            found[name] = float(clicks[rows].sum() / times[rows].sum())
+    return found
+
+
 def lost_before(length: ArrayLike, left: ArrayLike, step: int = 5) -> float:
     """Return the share of sessions whose user left before the given step.
 

@@ -7,6 +7,7 @@ import torch
 from simrec.metrics import (
     gini,
     lost_before,
+    newcomers,
     novelty,
     regret,
     session_diversity,
@@ -29,6 +30,20 @@ def test_novelty_by_hand() -> None:
     assert novelty([1, 0, 0], [3, 1, 1]) == pytest.approx(1.0)
     assert novelty([1, 1, 2], [3, 1, 1]) == pytest.approx((1 + 2 + 4) / 4)
     assert np.isnan(novelty([0, 0, 0], [3, 1, 1]))
+
+
+def test_newcomers_by_hand() -> None:
+    found = newcomers([True, False, True], [3, 6, 1], [2, 3, 0])
+    assert found == {
+        "new_items_share": pytest.approx(4 / 10),
+        "new_items_click_rate": pytest.approx(2 / 4),
+        "old_items_click_rate": pytest.approx(3 / 6),
+    }
+    # what was never shown has no rate
+    assert newcomers([True, False], [0, 5], [0, 1]).keys() == {
+        "new_items_share",
+        "old_items_click_rate",
+    }
 
 
 def test_lost_before_by_hand() -> None:

@@ -23,7 +23,7 @@ from simrec.interactions import InteractionLog, Part, Split, start_histories
 from simrec.randomness import generator
 from simrec.served import what_answers
 
-PROTOCOL = 4  # raise it when a stage's meaning changes, so that old files are not read back
+PROTOCOL = 5  # raise it when a stage's meaning changes, so that old files are not read back
 
 
 def read_stage(path: Path) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def measures(
     episodes, steps, updates = tables.episodes, tables.steps, tables.updates
     inside = episodes[episodes["start_step"] < inputs.config.online.env_steps]
     shown = np.zeros(world.n_items)
-    np.add.at(shown, tables.exposure["item"].to_numpy(), tables.exposure["shown"].to_numpy())
+    exposed = tables.exposure
+    np.add.at(shown, exposed["item"].to_numpy(), exposed["shown"].to_numpy())
     length, left = inside["length"].to_numpy(), inside["left"].to_numpy()
     reward = inside["reward"].to_numpy()
     topics = world.topics[steps["item"].to_numpy()]
@@ -93,6 +94,10 @@ def measures(
     if underway.recorder.k > 1:
         slates = _group(steps, "slot", "episode", "t")
         found["list_diversity"] = metrics.session_diversity(slates, topics)
+    if world.schedule.lifetimes is not None:
+        item, times, clicks = (exposed[name].to_numpy() for name in ("item", "shown", "clicked"))
+        new = world.schedule.lifetimes.appears > 0
+        found |= metrics.newcomers(new[item], times, clicks)
     if world.retention is not None:
         found["return_rate"] = float(np.mean(underway.recorder.back))
     found |= _since_shift(world, inside, inputs)

@@ -110,6 +110,8 @@ def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable)
         spec = learner_spec(inputs, table, {})
         labels = needs_pretraining(name)
         pretrained = load_policy(inputs, seed, labels == "shuffled") if labels else None
+        if pretrained is not None:  # made in the imagined world, where every item is on offer
+            pretrained.observation_space = venv.observation_space
         deployment = _strategy(name, pretrained, Online(spec, recorder, luck(seed, "strategy")))
         probe = FrozenShare(pretrained) if pretrained is not None else None
     snapshots = Snapshots(
