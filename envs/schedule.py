@@ -3,7 +3,7 @@
 A date is a number of env steps since the seed was set: 0 is the first step of every slot.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,23 @@ class Schedule:
     def __bool__(self) -> bool:
         """Return True if anything is scheduled."""
         return bool(self.shifts) or self.lifetimes is not None
+
+    def later(self, date: int) -> "Schedule":
+        """Return the same schedule for somebody who begins to count on a date of this one."""
+        shifts = tuple(
+            replace(
+                shift,
+                date=max(shift.date - date, 0),
+                until=shift.until - date if shift.until < FOREVER else FOREVER,
+            )
+            for shift in self.shifts
+            if shift.until > date
+        )
+        lives = self.lifetimes
+        if lives is not None:
+            ends = np.where(lives.expires < FOREVER, lives.expires - date, FOREVER)
+            lives = Lifetimes(lives.appears - date, ends)
+        return Schedule(shifts, lives)
 
     def check(self, n_items: int, n_topics: int) -> None:
         """Raise SimrecError where the schedule does not fit a world of this size."""

@@ -1,7 +1,7 @@
 """What a learner would do if it stopped exploring now: greedy sessions beside the deployment."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the budget, about eve
 class Snapshots:
     """Greedy evaluations of one run, each with the same users and the same luck.
 
+    They begin on the date that the run has reached, so that shifts of taste and items that come and
+    go are those of that date; what creators and friends have made of the world is not carried over.
     They cost users of their own, who are not counted in the run and teach the learner nothing.
     """
 
@@ -38,12 +40,19 @@ class Snapshots:
         due = sum(share * self.budget <= env_step for share in SHARES)
         if not self.sessions or not isinstance(acting, ItemPolicy) or len(self.rows) >= due:
             return
-        row = self._evaluate(copy.deepcopy(acting))
+        row = self._evaluate(copy.deepcopy(acting), self._world(env_step // self.n_envs))
         self.rows += [{"env_step": float(env_step), **row}] * (due - len(self.rows))
 
-    def _evaluate(self, policy: ItemPolicy) -> dict[str, float]:
-        venv = SB3VecEnv(RecommendVectorEnv(self.world, self.n_envs, slate_size=self.slate_size))
+    def _world(self, date: int) -> World:
+        """Return the world for sessions that begin on a date of the run."""
+        if not self.world.schedule:
+            return self.world
+        return replace(self.world, schedule=self.world.schedule.later(date))
+
+    def _evaluate(self, policy: ItemPolicy, world: World) -> dict[str, float]:
+        venv = SB3VecEnv(RecommendVectorEnv(world, self.n_envs, slate_size=self.slate_size))
         venv.seed(self.luck)
+        policy.observation_space = venv.observation_space  # fewer items may come and go by now
         obs: Any = venv.reset()
         rounds = -(-self.sessions // self.n_envs)
         left = np.full(self.n_envs, rounds)

@@ -119,3 +119,18 @@ def test_retention_shows_at_the_rate_that_its_formula_states():
     *_, info = env.step(np.full(n, 21))
     # p = sigmoid(-0.6) = 0.354344; kept 1 - (1 - p)^2 = 0.583128
     assert (info["days"] > 0).mean() == pytest.approx(0.583128, abs=0.014)
+
+
+def test_a_schedule_read_from_a_later_date() -> None:
+    lives = Lifetimes(np.array([0, 5, 9]), np.array([FOREVER, 7, 12]))
+    shifts = (Shift(2, 1.0, (0,), until=4), Shift(3, 2.0, (1,)), Shift(8, 3.0, (2,), until=20))
+    whole = Schedule(shifts, lives)
+    later = whole.later(6)
+    # the first is over, the second has begun, the third begins in 2 and ends in 14 steps
+    assert later.shifts == (Shift(0, 2.0, (1,)), Shift(2, 3.0, (2,), until=14))
+    assert later.lifetimes is not None
+    for date in range(10):
+        np.testing.assert_array_equal(
+            later.lifetimes.there(np.arange(3), date), lives.there(np.arange(3), 6 + date)
+        )
+    assert not Schedule().later(3)

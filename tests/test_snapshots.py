@@ -5,6 +5,7 @@ import pandas as pd
 from simrec.agents.learners import make_learner
 from simrec.agents.strategy import Deployment
 from simrec.deploy import Recorder, Tables, Underway, UpdateLog, go_on
+from simrec.envs.schedule import Schedule, Shift
 from simrec.envs.world import Rules, World
 from simrec.snapshots import SHARES, Snapshots
 from tests.agent_worlds import checkerboard, flat_world, make_env, make_spec, parity_vectors
@@ -44,10 +45,18 @@ def test_sessions_of_certain_clicks_by_hand() -> None:
     assert evaluated(flat_world(-100.0, rules=rules)) == (0.0, 2.0, 1.0)
 
 
-def evaluated(world: World) -> tuple[float, float, float]:
+def test_a_snapshot_is_taken_on_the_date_of_the_run() -> None:
+    # From date 10 on every item loses 200 logits: 3 users have then had 30 env steps.
+    rules = Rules(horizon=4, patience=2, boredom=0.0, window=1)
+    shifted = flat_world(100.0, rules=rules).changed(Schedule((Shift(10, -200.0, (0,)),)))
+    assert evaluated(shifted, 0) == (4.0, 4.0, 0.0)
+    assert evaluated(shifted, 30) == (0.0, 2.0, 1.0)
+
+
+def evaluated(world: World, env_step: int = 0) -> tuple[float, float, float]:
     recorder = Recorder(make_env(world, 3), 6)
     model = make_learner(make_spec("kac", parity_vectors(world.n_items)), recorder, luck=0)
-    snapshots = Snapshots(world, 3, 1, 7, 6, 4)
-    snapshots.take(model, 0)
-    [row] = snapshots.rows
+    snapshots = Snapshots(world, 3, 1, 7, max(env_step, 6), 4)
+    snapshots.take(model, env_step)
+    row = snapshots.rows[-1]
     return row["clicks"], row["length"], row["left"]
