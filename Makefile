@@ -1,6 +1,7 @@
 # simrec's four errands. Everything goes into .venv; nothing else on the machine is touched.
 #   make demo    see it work          make test    run every check and test
 #   make app     open the dashboard   make clean   remove what was built
+#   make test-lowest   the environments under the lowest supported Gymnasium and Stable-Baselines3
 #   make test-vllm  the real vLLM on a tiny model, in an environment of its own (Linux, 3 GB)
 #   make screenshots   pictures of the dashboard for the README, from the toy study (after make demo)
 
