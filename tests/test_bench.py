@@ -6,7 +6,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from simrec.bench import compare_times, post_all, send_as_documented, send_raw
+from simrec.bench import compare_times, post_as_documented, post_httpx, post_raw
 from simrec.bench_server import instant_server
 from simrec.bench_train import Case, Timed, bench_train, report, spend
 from simrec.cli.bench import bench_app
@@ -39,19 +39,19 @@ def test_ratios_are_medians_over_rounds_with_the_order_changing():
     assert calls == ["bare", "mine", "mine", "bare"] * 2
 
 
-@pytest.mark.parametrize("send", [send_as_documented, send_raw])
-def test_the_instant_server_answers_each_request(send):
+@pytest.mark.parametrize("bare", [post_as_documented, post_raw, post_httpx])
+def test_the_instant_server_answers_each_request(bare):
     body = {"model": "bench", "messages": [{"role": "user", "content": "x"}]}
     with instant_server() as url:
-        asyncio.run(post_all(url, [body] * 70, send))
+        asyncio.run(bare(url, [body] * 70))
 
 
-def test_the_command_measures_three_things_and_prints_json_alone():
+def test_the_command_measures_four_things_and_prints_json_alone():
     asked = ["teacher", "--questions", "8", "--rounds", "1", "--json", "-"]
     done = CliRunner().invoke(bench_app, asked)
     assert done.exit_code == 0
     ratios = json.loads(done.stdout)
-    assert set(ratios) == {"pipeline", "raw", "transformers"}
+    assert set(ratios) == {"pipeline", "raw", "httpx", "transformers"}
     for ratio in ratios.values():
         assert ratio["ratio"] == pytest.approx(ratio["ours_seconds"] / ratio["bare_seconds"])
         assert ratio["wall_ratio"] > 0

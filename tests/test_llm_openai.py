@@ -292,6 +292,47 @@ def test_being_turned_away_is_not_tried_again(status: int, advice: str):
         assert len(server.bodies) == 1
 
 
+def test_a_server_that_has_moved_is_one_sentence_with_its_new_address():
+    moved = (308, {"Location": "https://new.example/v1/chat/completions"}, {})
+    with (
+        serve(fault=lambda n, body: moved) as server,
+        pytest.raises(
+            SimrecError, match=r"away with status 308 .*points to https://new\.example/v1/"
+        ),
+    ):
+        model_at(server.url).complete([LLMPrompt("x")], max_tokens=3)
+
+
+def test_the_proxy_of_the_environment_is_used_but_not_for_those_it_excepts(monkeypatch):
+    for name in ("HTTP_PROXY", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serve() as server:
+        monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+        with pytest.raises(SimrecError, match="away with status 404"):  # it serves one page only
+            model_at("http://elsewhere.invalid/v1").complete([LLMPrompt("x")], max_tokens=3)
+        assert server.headers[0]["host"] == "elsewhere.invalid"
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody listens
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        [reply] = model_at(server.url).complete([LLMPrompt("x")], max_tokens=3)
+    assert reply.valid
+
+
+def test_who_pays_is_named_and_a_key_that_cannot_be_sent_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-7")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-9")
+    with serve() as server:
+        model_at(server.url).complete([LLMPrompt("x")], max_tokens=3)
+        with pytest.raises(SimrecError, match="key has letters outside ASCII; put a valid key"):
+            OpenAILM("tiny", server.url, api_key="sécret").complete([LLMPrompt("x")], max_tokens=3)
+    (headers,) = server.headers
+    assert (headers["openai-organization"], headers["openai-project"]) == ("org-7", "proj-9")
+
+
+def test_an_address_that_cannot_be_read_is_one_sentence():
+    with pytest.raises(SimrecError, match=r"the address 'http://here:port/v1' cannot be read"):
+        model_at("http://here:port/v1").complete([LLMPrompt("x")], max_tokens=3)
+
+
 def test_a_prompt_the_server_refuses_is_marked_and_the_others_are_answered():
     refusal = (400, {}, {"error": {"message": "too long"}})
 

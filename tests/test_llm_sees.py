@@ -1,7 +1,6 @@
 """Pictures in prompts: covers reach a model that sees, and one that does not is one sentence."""
 
 import base64
-import io
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from simrec.catalogue import Catalogue
 from simrec.errors import SimrecError
 from simrec.llm.backends import language_model
+from simrec.llm.backends.card import Numbers
 from simrec.llm.backends.causal import load_causal
 from simrec.llm.backends.seeing import seen_inputs
 from simrec.llm.backends.transformers_lm import TransformersLM
@@ -17,24 +17,13 @@ from simrec.testing import check_language_model
 from tests.asking import TITLES, question, teacher
 from tests.llm_server import completion, serve
 from tests.tiny_lm import save_tiny
-from tests.tiny_vlm import save_tiny_vlm
+from tests.tiny_vlm import BLUE, RED, picture, save_tiny_vlm
 
 CHOICES = ("yes", "no", "1", "10")
+F32 = Numbers("f32", four_bit=False)
 
 
-def picture(colour: str, width: int = 20) -> bytes:
-    """Return a PNG file of one colour."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.new("RGB", (width, 30), colour).save(file, format="PNG")
-    return file.getvalue()
-
-
-RED, BLUE = picture("red"), picture("blue", 40)
-
-
-@pytest.fixture(scope="module", params=["llava", "gemma3"])
+@pytest.fixture(scope="module", params=["llava", "gemma3", "qwen2vl"])
 def sees(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_vlm(tmp_path_factory.mktemp("model") / request.param, kind=request.param)
 
@@ -46,21 +35,26 @@ def test_it_keeps_the_protocol(sees: Path):
 def test_scores_equal_those_worked_out_token_by_token_and_pictures_count(sees: Path):
     import torch
 
-    causal = load_causal(sees, "cpu", "f32")
+    causal = load_causal(sees, "cpu", F32)
     prompts = [LLMPrompt("yes or no?", images) for images in ((RED, BLUE), (BLUE, RED), ())]
     replies = TransformersLM(sees).complete(prompts, max_tokens=4, choices=CHOICES)
     first = seen_inputs(causal, prompts[0])
-    assert first["pixel_values"].shape == (2, 3, 16, 16)
-    row = first["input_ids"]
-    assert (row == causal.model.config.image_token_id).sum() == 8  # four tokens a picture
+    row, mark = first["input_ids"], causal.model.config.image_token_id
+    eyes = {name: first[name] for name in ("pixel_values", "image_grid_thw") if name in first}
+    if "image_grid_thw" in first:  # Qwen2-VL: 20 x 30 and 40 x 30 pixels, a token for 16 x 16
+        assert first["image_grid_thw"].tolist() == [[1, 4, 2], [1, 4, 4]]
+        assert (row == mark).sum() == 2 + 4
+    else:
+        assert first["pixel_values"].shape == (2, 3, 16, 16)
+        assert (row == mark).sum() == 8  # four tokens a picture
     for choice in CHOICES:
         tokens, total = row, 0.0
         for token in [*causal.option(choice), causal.tokenizer.eos_token_id]:
             known = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-            if "token_type_ids" in first:  # Gemma 3: 1 = of a picture
-                known["token_type_ids"] = (tokens == causal.model.config.image_token_id).long()
+            for kinds in {"token_type_ids", "mm_token_type_ids"} & set(first):  # 1 = of a picture
+                known[kinds] = (tokens == mark).long()
             with torch.inference_mode():
-                out = causal.model(**known, pixel_values=first["pixel_values"])
+                out = causal.model(**known, **eyes)
             logits = out.logits[0, -1].double()
             total += float(logits[token] - logits.logsumexp(0))
             tokens = torch.cat([tokens, torch.tensor([[token]])], dim=1)
@@ -77,6 +71,40 @@ def test_free_text_is_written_after_a_picture_and_a_broken_one_is_marked(sees: P
     assert good.valid and good.completion_tokens >= 1
     assert (bad.valid, bad.finish) == (False, "error")
     assert bad.reason.startswith("a picture of it cannot be read (")
+
+
+def test_words_alone_are_the_same_before_and_after_a_picture(sees: Path):
+    model, words = TransformersLM(sees), LLMPrompt("yes or no?")
+    options = {"max_tokens": 4, "choices": CHOICES}
+    [before] = model.complete([words], **options)
+    model.complete([LLMPrompt("Which?", (RED, BLUE))], max_tokens=6)
+    [after] = model.complete([words], **options)
+    assert before.logprobs == after.logprobs
+    assert model.complete([words], max_tokens=6) == TransformersLM(sees).complete(
+        [words], max_tokens=6
+    )
+
+
+def test_pictures_as_wide_as_the_prompt_is_long_are_not_taken_for_tokens(tmp_path: Path):
+    """Qwen2-VL's pixels are a table (patches, 384 numbers): 384 tokens must not confuse it."""
+    folder = save_tiny_vlm(tmp_path / "qwen", kind="qwen2vl")
+    causal = load_causal(folder, "cpu", F32)
+    bare = seen_inputs(causal, LLMPrompt("", (RED,)))["input_ids"].shape[1]
+    prompt = LLMPrompt(" 1" * (384 - bare), (RED,))
+    while (more := seen_inputs(causal, prompt)["input_ids"].shape[1] - 384) > 0:
+        prompt = LLMPrompt(prompt.text[: -2 * more], (RED,))
+    inputs = seen_inputs(causal, prompt)
+    assert inputs["input_ids"].shape[1] == inputs["pixel_values"].shape[1] == 384
+    [reply] = TransformersLM(folder).complete([prompt], max_tokens=4, choices=CHOICES)
+    assert reply.valid and reply.prompt_tokens == 384
+
+
+def test_a_picture_that_the_model_cannot_take_is_marked(tmp_path: Path):
+    model = TransformersLM(save_tiny_vlm(tmp_path / "qwen", kind="qwen2vl"))
+    strip = LLMPrompt("Which?", (picture("red", 9000),))  # 300 times as wide as high
+    bad, good = model.complete([strip, LLMPrompt("Which?", (RED,))], max_tokens=4, choices=CHOICES)
+    assert good.valid and not bad.valid
+    assert bad.reason.startswith("its pictures do not fit the model (absolute aspect ratio must be")
 
 
 def with_covers() -> Catalogue:

@@ -10,6 +10,7 @@ import pytest
 
 from simrec.errors import SimrecError
 from simrec.llm.backends import language_model
+from simrec.llm.backends.card import Numbers, numbers_for
 from simrec.llm.backends.causal import load_causal
 from simrec.llm.backends.transformers_lm import TransformersLM
 from simrec.llm.protocol import LLMPrompt
@@ -22,6 +23,7 @@ PROMPTS = [
     LLMPrompt("1 or 10?"),
 ]
 CHOICES = ("yes", "no", "1", "10")
+F32 = Numbers("f32", four_bit=False)
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen2", "gpt2"])
@@ -34,7 +36,7 @@ def by_hand(folder: Path, text: str, choice: str) -> float:
     """log P(choice, end | prompt), every token from a forward pass of its own, no cache."""
     import torch
 
-    causal = load_causal(folder, "cpu", "f32")
+    causal = load_causal(folder, "cpu", F32)
     row, total = causal.tokens(text), 0.0
     for token in [*causal.option(choice), causal.tokenizer.eos_token_id]:
         with torch.inference_mode():
@@ -78,7 +80,7 @@ def test_generation_equals_greedy_search_by_hand(tmp_path: Path):
     import torch
 
     folder = save_tiny(tmp_path / "tiny")
-    causal = load_causal(folder, "cpu", "f32")
+    causal = load_causal(folder, "cpu", F32)
     row = causal.tokens(PROMPTS[1].text)
     assert causal.tokenizer.decode(row).endswith("Which is next?<|end|>\n<|assistant|>\n")
     written: list[int] = []
@@ -191,10 +193,53 @@ def test_number_format_and_name_follow_the_device(tmp_path: Path, monkeypatch: p
     }
     for end, model in ends.items():
         assert model.name.endswith(f"-{end}")
-    assert TransformersLM(tmp_path, device="cuda", dtype="f32").dtype == "f32"
+    assert TransformersLM(tmp_path, device="cuda", dtype="f32").numbers.dtype == "f32"
     for device in ("cuda:", "cuda:x", "cudas", "mps"):
         with pytest.raises(SimrecError, match=f"device is '{device}'; expected cpu, cuda or cuda"):
             TransformersLM(tmp_path, device=device)
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "dtype", "four", "found"),
+    [
+        ("cpu", None, None, False, "f32"),
+        ("cpu", None, "bf16", False, "bf16"),
+        ("cuda", (9, 0), None, False, "bf16"),  # H100
+        ("cuda:1", (8, 0), None, False, "bf16"),  # A100
+        ("cuda", (8, 9), "f32", False, "f32"),
+        ("cuda", (7, 5), None, False, "f32"),  # T4 only imitates bfloat16
+        ("cuda", (8, 6), None, True, "4bit"),
+        ("cuda", (8, 6), "f32", True, "4bit-f32"),
+        ("cuda", (7, 5), None, True, "4bit-f32"),
+        ("cuda", None, None, False, "bf16"),  # a card of another machine
+        ("cpu", None, None, True, "load_in_4bit needs a card; expected device='cuda', got 'cpu'"),
+        ("cuda", (7, 5), "bf16", False, "the card 'cuda' has CUDA capability 7.5, bfloat16 needs "
+         "8.0; use dtype='f32', or leave dtype out"),
+        ("cuda", (5, 2), None, True, "the card 'cuda' has CUDA capability 5.2, load_in_4bit needs "
+         "6.0; leave load_in_4bit out"),
+    ],
+)  # fmt: skip
+def test_what_a_device_can_do(device, capability, dtype, four, found):
+    def asked():
+        return numbers_for(device, capability, dtype, load_in_4bit=four)
+
+    if " " not in found:
+        assert asked().name == found
+    else:
+        with pytest.raises(SimrecError) as error:
+            asked()
+        assert str(error.value) == found
+
+
+def test_an_old_card_of_this_machine_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda n: [(9, 0), (7, 5)][n])
+    ends = {d: TransformersLM(tmp_path, device=d).name for d in ("cuda", "cuda:1", "cuda:2")}
+    assert [name.rpartition("-")[2] for name in ends.values()] == ["bf16", "f32", "bf16"]
 
 
 def test_what_weights_are_loaded_with_on_a_card(monkeypatch: pytest.MonkeyPatch):
@@ -203,15 +248,15 @@ def test_what_weights_are_loaded_with_on_a_card(monkeypatch: pytest.MonkeyPatch)
     from simrec.llm.backends.causal import placed
 
     installed(monkeypatch, "accelerate")
-    whole = placed("cuda:1", "bf16", load_in_4bit=False)
+    whole = placed("cuda:1", Numbers("bf16", four_bit=False))
     assert whole == {"dtype": torch.bfloat16, "device_map": {"": "cuda:1"}}
-    assert placed("cpu", "f32", load_in_4bit=False) == {"dtype": torch.float32}
-    small = placed("cuda", "bf16", load_in_4bit=True)
+    assert placed("cpu", F32) == {"dtype": torch.float32}
+    small = placed("cuda", Numbers("bf16", four_bit=True))
     assert small["device_map"] == {"": "cuda"}
     assert small["quantization_config"].load_in_4bit
     assert small["quantization_config"].bnb_4bit_compute_dtype == torch.bfloat16
     installed(monkeypatch)  # without accelerate the weights come through main memory
-    assert placed("cuda", "bf16", load_in_4bit=False) == {"dtype": torch.bfloat16}
+    assert placed("cuda", Numbers("bf16", four_bit=False)) == {"dtype": torch.bfloat16}
 
 
 def test_a_card_that_is_not_here_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
@@ -237,7 +282,7 @@ def test_a_card_that_is_not_here_is_one_sentence(monkeypatch: pytest.MonkeyPatch
 
 def test_probabilities_of_all_one_token_replies_and_the_end_sum_to_at_most_one(tmp_path: Path):
     folder = save_tiny(tmp_path / "tiny")
-    causal = load_causal(folder, "cpu", "f32")
+    causal = load_causal(folder, "cpu", F32)
     rows = [causal.tokens(p.text) for p in PROMPTS[:2]]
     vocabulary = [[t] for t in range(len(causal.tokenizer)) if t != causal.tokenizer.eos_token_id]
     mass = np.exp(causal.score(rows, vocabulary)).sum(1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simrec.cli import main
-from simrec.cli.teacher_report import judge
+from simrec.cli.teacher_report import _personal, judge
 from simrec.config import load_config
 from simrec.interactions import InteractionLog
 from simrec.llm.agreement import (
@@ -65,6 +65,7 @@ def test_agreement_in_all_and_on_the_personal_part():
     assert found.personal_pearson == pytest.approx(-1.0)
     assert found.error == pytest.approx(1.96)
     assert found.personal_error == pytest.approx(1.96)  # 4 pairs - 2 users - 2 items + 1
+    assert (found.left, found.enough) == (1, False)
 
 
 def test_what_is_left_once_means_are_off_on_paper():
@@ -78,8 +79,28 @@ def test_what_is_left_once_means_are_off_on_paper():
     chain = Pairs(np.array([0, 1, 1]), np.array([0, 0, 1]), score, score > 2, score[::-1] + 1)
     few = agreement("t", chain, like_at=3)
     assert np.isnan(few.personal_error)
-    assert "too few pairs for an interval" in meaning(few, few)[0]
-    assert "No personal part can be shown" in meaning(few, few)[1]
+    said = meaning(few, few)
+    assert said[0].endswith(
+        "not enough pairs to say what is personal of it: 0 of 3 are left once each user's and each "
+        "item's mean is removed, 100 are needed."
+    )
+    assert said[1].startswith("Whether a policy distilled from this teacher can start personal is")
+
+
+def test_a_personal_part_is_told_from_a_hundred_numbers_left_on():
+    def block(users: int) -> Agreement:  # users x 11 items: (users - 1) * 10 are left
+        user, item = np.divmod(np.arange(users * 11), 11)
+        score = np.cos(np.arange(users * 11, dtype=np.float32))
+        return agreement("t", Pairs(user, item, score, score > 0, score + 3), like_at=3)
+
+    few, many = block(10), block(11)
+    assert (few.left, many.left) == (90, 100)
+    assert few.personal_pearson == pytest.approx(1.0)  # and says nothing
+    assert "not enough pairs to say what is personal of it: 90 of 110" in meaning(few, few)[0]
+    assert "1.00 is left (95 % interval about +-0.20)" in meaning(many, many)[0]
+    assert "the personal part cannot be compared: not enough pairs" in part_and_whole(few, many)
+    assert (_personal(few, 1.0), _personal(many, 1.0)) == ("too few", "1.000")
+    assert _personal(few, float("nan")) == "-"
 
 
 def test_two_teachers_on_paper():
@@ -156,6 +177,7 @@ def test_the_words_follow_the_numbers():
             **base.__dict__,
             "pearson": 0.24,
             "personal_error": 0.01,
+            "left": 98_000,
             "personal_pearson": personal,
         }
         teacher, popular = type(base)(**(parts | {"user_auc": own})), base
@@ -174,7 +196,7 @@ def test_the_judging_part_is_compared_with_the_whole_in_words():
 
     def told(pearson: float, personal: float, error: float) -> Agreement:
         numbers = {"pearson": pearson, "personal_pearson": personal}
-        return replace(base, **numbers, error=error, personal_error=error)
+        return replace(base, **numbers, error=error, personal_error=error, left=1000)
 
     text = part_and_whole(told(0.18, 0.04, 0.04), told(0.24, 0.08, 0.03))
     # the gaps are -0.06 and -0.04; chance makes sqrt(0.04^2 + 0.03^2) = 0.05

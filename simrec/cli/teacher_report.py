@@ -211,20 +211,18 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "-"
 
 
+def _personal(row: Agreement | TwoTeachers, value: float) -> str:
+    return "too few" if np.isfinite(value) and not row.enough else _number(value)
+
+
 def _agreements(section: Section) -> Table:
     table = _table(section.title)
     for title in ("pairs", "AUC", "AUC in a user", "Pearson", "Spearman", "personal", "its ranks"):
         table.add_column(title, justify="right")
     for row in section.rows:
-        numbers = (
-            row.auc,
-            row.user_auc,
-            row.pearson,
-            row.spearman,
-            row.personal_pearson,
-            row.personal_spearman,
-        )
-        table.add_row(Text(row.name), f"{row.pairs:,}", *map(_number, numbers))
+        numbers = (row.auc, row.user_auc, row.pearson, row.spearman)
+        own = [_personal(row, value) for value in (row.personal_pearson, row.personal_spearman)]
+        table.add_row(Text(row.name), f"{row.pairs:,}", *map(_number, numbers), *own)
     return table
 
 
@@ -247,7 +245,10 @@ def _between(section: Section) -> Table:
         table.add_row(
             Text(" and ".join(row.names)),
             f"{row.pairs:,}",
-            *map(_number, (row.pearson, row.personal_pearson, row.same, row.kappa)),
+            _number(row.pearson),
+            _personal(row, row.personal_pearson),
+            _number(row.same),
+            _number(row.kappa),
         )
     return table
 

@@ -14,6 +14,9 @@ from simrec.llm.audit import kappa
 from simrec.llm.quality import Pairs, user_auc
 from simrec.metrics import auc
 
+# Numbers that must be left once means are off before a personal part is told: with fewer the 95 %
+# interval is wider than +-0.2, which is where a personal part begins to be more than small.
+LEAST_LEFT = 100
 SWEEPS = 100  # of removing means; the rest has then settled to four digits on real logs
 
 
@@ -30,7 +33,13 @@ class Agreement:
     personal_pearson: float  # without user and item means; NaN if nothing is left
     personal_spearman: float
     error: float  # half width of a 95 % interval of a correlation near 0: 1.96 / sqrt(pairs - 3)
-    personal_error: float  # the same of the personal part: 1.96 / sqrt(freedom); NaN without any
+    personal_error: float  # the same of the personal part: 1.96 / sqrt(left); NaN without any
+    left: int  # numbers left once user and item means are off, see `freedom`
+
+    @property
+    def enough(self) -> bool:
+        """Whether enough pairs are left for the personal part to say anything."""
+        return self.left >= LEAST_LEFT
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,12 @@ class TwoTeachers:
     personal_pearson: float
     same: float  # share of pairs both like or both do not
     kappa: float  # the same beyond chance
+    left: int  # numbers left for the personal part, as in Agreement
+
+    @property
+    def enough(self) -> bool:
+        """Whether enough pairs are left for the personal part to say anything."""
+        return self.left >= LEAST_LEFT
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,7 @@ def agreement(name: str, pairs: Pairs, *, like_at: float) -> Agreement:
         spearman(mine, theirs) if np.isfinite(pearson(mine, theirs)) else float("nan"),
         1.96 / np.sqrt(n - 3) if n > 3 else float("nan"),
         1.96 / np.sqrt(left) if left > 0 else float("nan"),
+        left,
     )
 
 
@@ -150,6 +166,7 @@ def between_teachers(teachers: Sequence[tuple[str, Pairs]], *, like_at: float) -
                 pearson(without_means(x, a.user, a.item), without_means(y, b.user, b.item)),
                 float(np.mean((x >= like_at) == (y >= like_at))) if len(x) else float("nan"),
                 kappa(x >= like_at, y >= like_at),
+                freedom(a.user, a.item),
             )
         )
     return found

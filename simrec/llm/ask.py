@@ -140,7 +140,7 @@ class LLMTeacher:
             ]
             heard(
                 [
-                    exchange(n, question, one, valid=self._readable(one))
+                    exchange(n, question, one)
                     for n, (question, many) in enumerate(zip(some, asked, strict=True), first)
                     for one in many
                 ]
@@ -158,19 +158,13 @@ class LLMTeacher:
         again = [
             one
             for one in asked
-            if one.tries[-1].finish != "error"
-            and one.tries[-1].attempts == 1
-            and not self._readable(one)
+            if one.tries[-1].finish != "error" and one.tries[-1].attempts == 1 and not one.readable
         ]
         self._try(again)
         for one in asked:
-            self.tally.failures += not self._readable(one)
+            self.tally.failures += not one.readable
             self.tally.errors += one.tries[-1].finish == "error"
         self.tell(self.tally)
-
-    def _readable(self, one: Asked) -> bool:
-        reply = one.tries[-1]
-        return reply.valid and self.form.readable(one.ask, reply)
 
     def _try(self, asked: list[Asked]) -> None:
         """Add one reply to each: equal requests are sent once."""
@@ -265,13 +259,14 @@ class LLMTeacher:
             self.spent.prompt_tokens += reply.prompt_tokens
             self.spent.completion_tokens += reply.completion_tokens
         one.tries.append(reply)
+        one.readable = reply.valid and self.form.readable(one.ask, reply)
         one.cached &= hit
         self.tally.done += first
         self.tally.hits += first and hit
 
     def _read(self, question: Question, asked: list[Asked]) -> Preference:
         K = len(question.candidates)
-        replies = [one.tries[-1] if self._readable(one) else None for one in asked]
+        replies = [one.tries[-1] if one.readable else None for one in asked]
         self.replies.append(replies)
         judged = self.form.judge(K, replies)
         status: ParseStatus = "ok"

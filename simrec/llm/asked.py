@@ -22,6 +22,7 @@ class Asked:
     prompt: Prompt
     tries: list[Reply] = field(default_factory=list)
     cached: bool = True
+    readable: bool = False  # whether the last try says what was asked
 
     @property
     def next_prompt(self) -> Prompt:
@@ -29,14 +30,13 @@ class Asked:
         return self.prompt.again() if self.tries else self.prompt
 
 
-def exchange(number: int, question: Question, one: Asked, *, valid: bool) -> Exchange:
+def exchange(number: int, question: Question, one: Asked) -> Exchange:
     """Return what was said, for people to read.
 
     Args:
         number: Of the question.
         question: Whose request it is.
         one: The request with its tries.
-        valid: Whether the last reply could be read.
     """
     reply = one.tries[-1]
     said = reply.text if one.ask.choices is None else json.dumps(reply.choice)
@@ -45,8 +45,8 @@ def exchange(number: int, question: Question, one: Asked, *, valid: bool) -> Exc
         question.user,
         one.prompt.text,
         reply.text,
-        valid,
-        said if valid else "",
+        one.readable,
+        said if one.readable else "",
         one.cached,
         sum(each.prompt_tokens for each in one.tries),
         sum(each.completion_tokens for each in one.tries),

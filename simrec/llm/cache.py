@@ -41,7 +41,7 @@ def answer_key(model: str, prompt_sha: str, options: Mapping[str, Any], schema: 
         schema: JSON schema of the reply as text.
     """
     parts = [VERSION, model, prompt_sha, dict(options), schema]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_WRITE(parts).encode()).hexdigest()
 
 
 def _checksum(key: str, model: str, reply: str) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simrec.llm.agreement import Agreement
+from simrec.llm.agreement import LEAST_LEFT, Agreement
 from simrec.llm.estimate import money
 
 Prices = tuple[float | None, float | None]  # of a million tokens sent and received
@@ -97,12 +97,14 @@ def part_and_whole(part: Agreement, whole: Agreement) -> str:
     if math.isnan(part.pearson) or math.isnan(whole.pearson):
         return "Judging part and whole table cannot be compared: too few pairs."
     raw = _gap("correlation", part.pearson, whole.pearson, (part.error, whole.error))
-    own = _gap(
-        "personal part",
-        part.personal_pearson,
-        whole.personal_pearson,
-        (part.personal_error, whole.personal_error),
-    )
+    own = "the personal part cannot be compared: not enough pairs"
+    if part.enough and whole.enough:
+        own = _gap(
+            "personal part",
+            part.personal_pearson,
+            whole.personal_pearson,
+            (part.personal_error, whole.personal_error),
+        )
     return (
         f"{raw}; {own}. The whole table also has items and people that the study leaves out, and "
         "events it is fitted on: what holds for the study is its judging part."
@@ -128,15 +130,17 @@ def remains(teacher: Agreement, name: str | None = None) -> str:
         name: What to call it; where not given, its own name.
     """
     personal, error = teacher.personal_pearson, teacher.personal_error
-    return (
-        f"{name or teacher.name} and people correlate with {teacher.pearson:.2f}; once each user's "
-        f"and each item's mean is removed, "
-        f"{'nothing' if math.isnan(personal) else f'{personal:.2f}'} is left "
-        + (
-            "(too few pairs for an interval)."
-            if math.isnan(error)
-            else f"(95 % interval about +-{error:.2f})."
+    text = f"{name or teacher.name} and people correlate with {teacher.pearson:.2f}; "
+    if not teacher.enough:
+        return (
+            f"{text}not enough pairs to say what is personal of it: {teacher.left} of "
+            f"{teacher.pairs:,} are left once each user's and each item's mean is removed, "
+            f"{LEAST_LEFT} are needed."
         )
+    left = "nothing" if math.isnan(personal) else f"{personal:.2f}"
+    return (
+        f"{text}once each user's and each item's mean is removed, {left} is left "
+        f"(95 % interval about +-{error:.2f})."
     )
 
 
@@ -146,7 +150,12 @@ def meaning(teacher: Agreement, popularity: Agreement) -> list[str]:
     if math.isnan(raw):
         return ["Too few pairs were judged by both to say anything."]
     lines = [remains(teacher, "Teacher")]
-    if math.isnan(personal) or math.isnan(error) or personal <= error:
+    if not teacher.enough:
+        lines.append(
+            "Whether a policy distilled from this teacher can start personal is not known: ask "
+            "more about the same users and items."
+        )
+    elif math.isnan(personal) or personal <= error:
         lines.append(
             "No personal part can be shown: a policy distilled from this teacher knows at best "
             "which items are good for everybody; who likes what it must learn from users online."

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from simrec.errors import SimrecError
+from simrec.llm.backends.card import Numbers
 
 
 @dataclass(frozen=True)
@@ -147,14 +148,15 @@ def check_card(device: str) -> None:
         )
 
 
-def placed(device: str, dtype: str, *, load_in_4bit: bool) -> dict[str, Any]:
+def placed(device: str, numbers: Numbers) -> dict[str, Any]:
     """Return how `from_pretrained` is to store the weights, and where."""
-    options: dict[str, Any] = {"dtype": torch.float32 if dtype == "f32" else torch.bfloat16}
-    if load_in_4bit:
+    dtype = torch.float32 if numbers.dtype == "f32" else torch.bfloat16
+    options: dict[str, Any] = {"dtype": dtype}
+    if numbers.four_bit:
         from transformers import BitsAndBytesConfig
 
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16
+            load_in_4bit=True, bnb_4bit_compute_dtype=dtype
         )
         options["device_map"] = {"": device}
     elif device != "cpu" and importlib.util.find_spec("accelerate") is not None:
@@ -162,20 +164,20 @@ def placed(device: str, dtype: str, *, load_in_4bit: bool) -> dict[str, Any]:
     return options
 
 
-def load_causal(folder: Path, device: str, dtype: str, *, load_in_4bit: bool = False) -> Causal:
+def load_causal(folder: Path, device: str, numbers: Numbers) -> Causal:
     """Load model and tokenizer from a directory, never from a hub.
 
     Args:
         folder: As `save_pretrained` writes it; a model that sees has its processor there too.
         device: "cpu" or "cuda...".
-        dtype: "f32" or "bf16".
-        load_in_4bit: Quantise with bitsandbytes.
+        numbers: Number format of the weights.
 
     Raises:
         SimrecError: No such device, or the directory cannot be loaded.
     """
     from transformers import (
         AutoConfig,
+        AutoImageProcessor,
         AutoModelForCausalLM,
         AutoModelForImageTextToText,
         AutoProcessor,
@@ -183,18 +185,26 @@ def load_causal(folder: Path, device: str, dtype: str, *, load_in_4bit: bool = F
     )
     from transformers.utils import logging
 
+    from simrec.llm.backends.grid_pictures import FAMILY, GridPictures
+
     check_card(device)
-    options = placed(device, dtype, load_in_4bit=load_in_4bit)
+    options = placed(device, numbers)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # simrec draws its own
     try:
         own: dict[str, Any] = {"local_files_only": True}
-        sees = hasattr(AutoConfig.from_pretrained(str(folder), **own), "vision_config")
+        config = AutoConfig.from_pretrained(str(folder), **own)
+        sees = hasattr(config, "vision_config")
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **own)
-        processor = AutoProcessor.from_pretrained(str(folder), **own) if sees else None
+        processor: Any = None
+        if config.model_type in FAMILY:
+            images = AutoImageProcessor.from_pretrained(str(folder), **own)
+            processor = GridPictures(images, tokenizer, config.image_token_id)
+        elif sees:
+            processor = AutoProcessor.from_pretrained(str(folder), **own)
         kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
         model = kind.from_pretrained(str(folder), **own, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
         first_line = str(error).strip().split("\n")[0]
         raise SimrecError(
             f"cannot load the language model in '{folder}' ({first_line}); expected a causal "

@@ -1,8 +1,6 @@
 """Any server that speaks the OpenAI chat interface: vLLM, Ollama, llama.cpp, a provider.
 
-The `openai` client carries the bytes (keys, proxies, certificates and pooling as its users know
-them; its own transport has changed its name under it once, which a direct use would have felt).
-Its retries are off: waiting, retrying and checking are done here, where they can be tested.
+Waiting, retrying and checking are done here; `chat_http` carries the bytes.
 """
 
 import asyncio
@@ -26,7 +24,9 @@ from simrec.llm.protocol import Completes, LLMPrompt, OnReply, Reply
 from simrec.llm.request import ATTEMPTS, Answer, Request, joined, make_request
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from httpx2 import Response
+
+    from simrec.llm.backends.chat_http import ChatHttp
 
 LONGEST_WAIT = 600.0  # seconds; a server that asks for a longer pause ends the call
 HOPELESS = 8  # requests refused before any is answered: the fault is not the prompts'
@@ -71,11 +71,11 @@ class OpenAILM(Completes):
             now: The present, for Retry-After dates.
 
         Raises:
-            SimrecError: The client is not installed, or a number is out of range.
+            SimrecError: The HTTP client is not installed, or a number is out of range.
         """
-        if importlib.util.find_spec("openai") is None:
+        if importlib.util.find_spec("httpx2") is None:
             raise SimrecError(
-                "the language model 'openai:' needs the package openai, which is not installed; "
+                "the language model 'openai:' needs the package httpx2, which is not installed; "
                 "pip install 'simrec[llm]'"
             )
         if concurrency < 1 or tries < 1 or timeout <= 0:
@@ -153,29 +153,30 @@ class OpenAILM(Completes):
     async def _run(
         self, prompts: Sequence[LLMPrompt], request: Request, take: Callable[[int, Reply], None]
     ) -> None:
-        from openai import AsyncOpenAI
+        from simrec.llm.backends.chat_http import ChatHttp
 
         key = self._api_key or os.environ.get("OPENAI_API_KEY") or "none"
         stop = asyncio.Event()
-        async with AsyncOpenAI(
-            api_key=key, base_url=self.url, timeout=self.timeout, max_retries=0
-        ) as client:
+        places = min(self.concurrency, len(prompts))
+        async with ChatHttp(self.url, key, timeout=self.timeout, places=places) as server:
 
             async def work(n: int) -> Reply:
-                reply = request.check(await self._ask(client, prompts[n], request, stop))
+                reply = request.check(await self._ask(server, prompts[n], request, stop))
                 while not reply.valid and reply.finish != "error" and reply.attempts < ATTEMPTS:
                     prompt = request.again(prompts[n], reply)
-                    answer = await self._ask(client, prompt, request, stop)
+                    answer = await self._ask(server, prompt, request, stop)
                     reply = joined(reply, request.check(answer))
                 return reply
 
             await in_flight(work, len(prompts), self.concurrency, take, stop)
 
     async def _ask(
-        self, client: "AsyncOpenAI", prompt: LLMPrompt, request: Request, stop: asyncio.Event
+        self, server: "ChatHttp", prompt: LLMPrompt, request: Request, stop: asyncio.Event
     ) -> Answer:
         """Get one answer, trying again after what can pass."""
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
+        from httpx2 import TimeoutException
+
+        from simrec.llm.backends.chat_http import Trouble, said
 
         body = request_body(
             self.model, prompt, request, vllm=self.server == "vllm", extra=self.extra
@@ -183,19 +184,20 @@ class OpenAILM(Completes):
         for failure in range(1, self.tries + 1):
             asked: float | None = None
             try:
-                return read_completion(await _post(client, body), request)
-            except APIStatusError as error:
-                status = error.status_code
+                response = await server.post(body)
+                if response.is_success:
+                    return read_completion(_json(response), request)
+                status = response.status_code
                 if status in _REFUSED:
-                    return Answer("", "error", error=f"the server refused it: {_said(error)}")
+                    return Answer("", "error", error=f"the server refused it: {said(response)}")
+                what = f"status {status}: {said(response)}"
                 if status not in _RETRIED and status < 500:
-                    raise self._turned_away(error) from error
-                what = f"status {status}: {_said(error)}"
-                asked = retry_after_seconds(error.response.headers.get("retry-after"), self._now())
-            except APITimeoutError:
+                    raise self._turned_away(response, said(response))
+                asked = retry_after_seconds(response.headers.get("retry-after"), self._now())
+            except TimeoutException:
                 what = f"no answer within {self.timeout:g} s"
-            except APIConnectionError as error:
-                what = f"connection failed: {error.__cause__ or error}"
+            except Trouble as error:
+                what = f"connection failed: {str(error) or type(error).__name__}"
             except Malformed as error:
                 what = str(error)
             if asked is not None and asked > LONGEST_WAIT:
@@ -220,33 +222,21 @@ class OpenAILM(Completes):
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)
 
-    def _turned_away(self, error: "APIStatusError") -> SimrecError:
-        status = error.status_code
-        advice = "see the server's log"
+    def _turned_away(self, response: "Response", words: str) -> SimrecError:
+        status, advice = response.status_code, "see the server's log"
         if status in (401, 403):
             advice = "put a valid key into OPENAI_API_KEY"
         elif status == 404:
             advice = f"see {self.url}/models for its models; the address usually ends in /v1"
+        elif response.has_redirect_location:
+            advice = f"it points to {response.headers['location']}, give that address"
         return SimrecError(
-            f"{self.url} turned model '{self.model}' away with status {status} ({_said(error)}); "
-            f"{advice}"
+            f"{self.url} turned model '{self.model}' away with status {status} ({words}); {advice}"
         )
 
 
-async def _post(client: "AsyncOpenAI", body: dict[str, Any]) -> Any:
-    """Send one request and return the JSON that came back."""
-    raw = await client.post("/chat/completions", body=body, cast_to=str)
+def _json(response: "Response") -> Any:
     try:
-        return json.loads(raw)
+        return json.loads(response.content)
     except ValueError as error:
-        raise Malformed(f"no JSON but {str(raw)[:40]!r}") from error
-
-
-def _said(error: "APIStatusError") -> str:
-    """Return the server's own words, on one line and short."""
-    body = error.body
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        body = inner.get("message", inner) if isinstance(inner, Mapping) else inner
-    words = " ".join(str(body if body else error.message).split())
-    return words if len(words) <= 160 else words[:160] + "..."
+        raise Malformed(f"no JSON but {response.text[:40]!r}") from error

@@ -18,18 +18,20 @@ def seen_inputs(causal: Causal, prompt: LLMPrompt) -> dict[str, torch.Tensor]:
     """Return what the model's forward takes for a prompt, each with one row.
 
     Raises:
-        Unseen: A picture is no image file.
+        Unseen: A picture is no image file, or the model's processor refuses it.
     """
     try:
         pictures = [Image.open(io.BytesIO(image)).convert("RGB") for image in prompt.images]
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise Unseen(f"a picture of it cannot be read ({error})") from error
     text = causal.opened(prompt.text, pictures=len(pictures))
-    return dict(
-        causal.processor(
+    try:
+        inputs = causal.processor(
             text=[text], images=pictures, return_tensors="pt", add_special_tokens=False
-        ).to(causal.device)
-    )
+        )
+    except ValueError as error:  # too narrow a picture, or a template without a place for it
+        raise Unseen(f"its pictures do not fit the model ({error})") from error
+    return dict(inputs.to(causal.device))
 
 
 @torch.inference_mode()
@@ -46,18 +48,18 @@ def score_seen(causal: Causal, inputs: dict[str, Any], options: list[list[int]])
     Models place pictures in ways of their own, so each option is run with the whole prompt instead
     of going on from its cache.
     """
-    length = inputs["input_ids"].shape[1]
+    row = inputs["input_ids"].shape  # (1, N), also of the mask and of the tokens' kinds
     ends = torch.tensor(causal.ends, dtype=torch.long, device=causal.device)
     scores = []
     for option in options:
         tail = torch.tensor([option], dtype=torch.long, device=causal.device)
         longer = {
             name: torch.cat([value, _more(name, tail, value)], dim=1)
-            if value.ndim == 2 and value.shape[1] == length
+            if value.shape == row
             else value
             for name, value in inputs.items()
         }
-        logits = causal.model(**_right_kind(causal, longer)).logits[0, length - 1 :]
+        logits = causal.model(**_right_kind(causal, longer)).logits[0, row[1] - 1 :]
         table = log_softmax(logits)  # (n+1, V)
         total = table[:-1].gather(1, tail[0, :, None]).sum()
         if len(ends):

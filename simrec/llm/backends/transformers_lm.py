@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simrec.errors import SimrecError
+from simrec.llm.backends.card import Format, Numbers, numbers_for, seen_capability
 from simrec.llm.backends.model_folder import model_folder, weights_hash
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
 from simrec.llm.request import Answer, Request, answer_all, make_request
@@ -38,7 +39,7 @@ class TransformersLM(Completes):
         *,
         device: str = "cpu",
         batch_size: int = 16,
-        dtype: Literal["f32", "bf16"] | None = None,
+        dtype: Format | None = None,
         load_in_4bit: bool = False,
     ) -> None:
         """Locate the model; its weights are loaded when the first prompt comes.
@@ -47,7 +48,7 @@ class TransformersLM(Completes):
             folder: Directory with config.json, tokenizer and weights, as `save_pretrained` writes.
             device: "cpu" or "cuda", "cuda:1", ...
             batch_size: Prompts run at once.
-            dtype: "f32" or "bf16"; where not given, float32 on the CPU and bfloat16 on a card.
+            dtype: "f32" or "bf16"; where not given, bfloat16 on a card that has it, else float32.
             load_in_4bit: Shrink the weights with bitsandbytes; CUDA only.
 
         Raises:
@@ -57,13 +58,10 @@ class TransformersLM(Completes):
         self.device, self.batch_size, self.load_in_4bit = device, batch_size, load_in_4bit
         if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
             raise SimrecError(f"device is '{device}'; expected cpu, cuda or cuda:N")
-        if dtype not in (None, "f32", "bf16"):
-            raise SimrecError(f"dtype is '{dtype}'; expected f32 or bf16")
-        self.dtype = dtype or ("f32" if device == "cpu" else "bf16")
+        self._wanted = dtype
+        numbers_for(device, None, dtype, load_in_4bit=load_in_4bit)  # as far as that needs no card
         if batch_size < 1:
             raise SimrecError(f"batch_size is {batch_size}; expected 1 or more")
-        if load_in_4bit and device == "cpu":
-            raise SimrecError("load_in_4bit needs a card; expected device='cuda', got 'cpu'")
         for package in ("bitsandbytes", "accelerate") if load_in_4bit else ():
             if importlib.util.find_spec(package) is None:
                 raise SimrecError(
@@ -72,16 +70,22 @@ class TransformersLM(Completes):
                 )
 
     @cached_property
+    def numbers(self) -> Numbers:
+        """Number format; raises SimrecError where the card cannot do what was asked for."""
+        seen = seen_capability(self.device)
+        return numbers_for(self.device, seen, self._wanted, load_in_4bit=self.load_in_4bit)
+
+    @cached_property
     def name(self) -> str:
         """Folder name, hash of its files and number format."""
-        form = "4bit" if self.load_in_4bit else self.dtype
+        form = self.numbers.name
         return f"transformers:{self.folder.name}-{weights_hash(self.folder)}-{form}"
 
     @cached_property
     def _causal(self) -> "Causal":
         from simrec.llm.backends.causal import load_causal
 
-        return load_causal(self.folder, self.device, self.dtype, load_in_4bit=self.load_in_4bit)
+        return load_causal(self.folder, self.device, self.numbers)
 
     def complete_each(
         self,
