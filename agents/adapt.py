@@ -6,6 +6,8 @@ without an adaptive rule are here; naming this module registers every strategy.
 
 from simrec.agents import (  # noqa: F401 (each registers its strategies)
     adaptive,
+    adaptive_pair,
+    averaged,
     awr,
     bandits,
     distilled,

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simrec.agents.adamw import AdamW
 from simrec.agents.adaptation import Adaptation
 from simrec.agents.history import Observation
 from simrec.agents.policy import ItemPolicy
@@ -75,13 +74,7 @@ class Ensemble(ItemPolicy):
                     scorer.free_bias.copy_(SPREAD * luck)
             scorers.append(scorer)
         self.scorer = Members(scorers)  # type: ignore[assignment]
-        free = self.scorer.free_parameters()
-        kept = {id(p) for p in free}
-        trained = [p for p in self.scorer.parameters() if id(p) not in kept]
-        groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
-        if free:
-            groups.append({"params": free, "weight_decay": self.arguments["free_decay"]})
-        self.optimizer = AdamW(groups, lr=rate)
+        self.optimizer = self.new_optimizer(rate)
 
 
 @strategy(

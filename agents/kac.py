@@ -199,15 +199,21 @@ class KAC(OffPolicyAlgorithm):
 
     def _gradient(self, batch: Replay) -> float:
         """Set the gradients of the loss on a batch and return the loss."""
-        scorer, vectors = self.policy.scorer, self.policy.vectors
+        vectors, critics = self.policy.vectors, self.policy.critics()
         targets = self._targets(batch)
-        if isinstance(scorer, ItemScorer) and isinstance(scorer.pool, HistoryPooling):
-            return click_gradient(scorer, batch.obs, vectors, batch.items, targets, batch.fresh)
-        q, level = scorer.at(batch.obs, vectors, batch.items)
-        loss = losses.click_loss(q + level.unsqueeze(1), targets, batch.fresh)
-        self.policy.optimizer.zero_grad()
-        loss.backward()
-        return float(loss.detach())
+        total = 0.0
+        for critic in critics:
+            if isinstance(critic, ItemScorer) and isinstance(critic.pool, HistoryPooling):
+                total += click_gradient(
+                    critic, batch.obs, vectors, batch.items, targets, batch.fresh
+                )
+                continue
+            critic.zero_grad()
+            q, level = critic.at(batch.obs, vectors, batch.items)
+            loss = losses.click_loss(q + level.unsqueeze(1), targets, batch.fresh)
+            loss.backward()
+            total += float(loss.detach())
+        return total / len(critics)
 
     def train(self, gradient_steps: int, batch_size: int = 768) -> None:
         """Fit the critic: the newest rollout once, then draws from the whole memory."""

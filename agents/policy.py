@@ -101,13 +101,7 @@ class ItemPolicy(BasePolicy):
         if prior is not None:
             self.prior = ItemPolicy(observation_space, action_space, lr_schedule, **prior)
             self.prior.requires_grad_(False)
-        free = self.scorer.free_parameters()
-        kept = {id(p) for p in free}
-        trained = [p for p in self.scorer.parameters() if id(p) not in kept]
-        groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
-        if free:
-            groups.append({"params": free, "weight_decay": free_decay})
-        self.optimizer: AdamW = AdamW(groups, lr=lr_schedule(1.0))
+        self.optimizer: AdamW = self.new_optimizer(lr_schedule(1.0))
 
     def another_scorer(self) -> ItemScorer:
         """Return a new scorer of the policy's own kind; its weights come from the policy's luck."""
@@ -120,6 +114,20 @@ class ItemPolicy(BasePolicy):
             generator=self.generator,
             encoder=self.arguments["encoder"],
         )
+
+    def new_optimizer(self, rate: float) -> AdamW:
+        """Return an optimizer of all the scorer's parameters; free vectors decay."""
+        free = self.scorer.free_parameters()
+        kept = {id(p) for p in free}
+        trained = [p for p in self.scorer.parameters() if id(p) not in kept]
+        groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": 0.0}]
+        if free:
+            groups.append({"params": free, "weight_decay": self.arguments["free_decay"]})
+        return AdamW(groups, lr=rate)
+
+    def critics(self) -> list[ItemScorer]:
+        """Return the scorers that learn from clicks, each as if it were alone."""
+        return [self.scorer]
 
     @property
     def n_scores(self) -> int:

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from simrec.agents.a2c import ItemA2C
 from simrec.agents.adaptive import Guided
+from simrec.agents.adaptive_pair import GuidedPair
+from simrec.agents.averaged import Pair
 from simrec.agents.awr import TaughtActor
 from simrec.agents.distilled import Distilled
 from simrec.agents.ensemble import Ensemble
@@ -32,8 +34,8 @@ Policy = ItemPolicy | TwoLevelPolicy
 CLASSES: dict[str, type[Policy]] = {
     c.__name__: c
     for c in (
-        *(ItemPolicy, Guided, Mixture, Gated, TaughtActor, BySession, Distilled, Ensemble),
-        TwoLevelPolicy,
+        *(ItemPolicy, Guided, Mixture, Gated, TaughtActor, BySession, Distilled, Ensemble, Pair),
+        *(GuidedPair, TwoLevelPolicy),
     )
 }
 

@@ -107,7 +107,7 @@ def served(name: str, budget: int = 3200) -> Tables:
     return deploy(get_strategy(name)(None, Online(spec, recorder, luck=5)), recorder)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["scratch-distilled", "scratch-ensemble", "ppo"])
+@pytest.mark.parametrize("name", ["scratch-distilled", "scratch-ensemble", "scratch-pair", "ppo"])
 def test_a_rival_learns_and_does_so_again(name: str) -> None:
     before = np.random.get_state()[1].copy()  # type: ignore[index, union-attr] # noqa: NPY002
     first = served(name)

@@ -12,6 +12,8 @@ import torch
 
 import simrec
 from simrec.agents.a2c import ItemA2C
+from simrec.agents.adaptive_pair import GuidedPair
+from simrec.agents.averaged import Pair
 from simrec.agents.expansion import Gated
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.saved import load_policy, save_policy
@@ -37,8 +39,15 @@ def policy(kind: type[ItemPolicy] = ItemPolicy, *, prior: bool = False, **more: 
 
 @pytest.mark.parametrize(
     "made",
-    [policy(), policy(prior=True), policy(Gated, prior=True), policy(encoder="gru")],
-    ids=["plain", "with a prior", "gated", "gru"],
+    [
+        policy(),
+        policy(prior=True),
+        policy(Gated, prior=True),
+        policy(encoder="gru"),
+        policy(Pair),
+        policy(GuidedPair, prior=True),
+    ],
+    ids=["plain", "with a prior", "gated", "gru", "two critics", "two critics with a prior"],
 )
 def test_a_saved_policy_has_the_same_probabilities(made: ItemPolicy, tmp_path: Path) -> None:
     save_policy(made, IDS, tmp_path / "policy")

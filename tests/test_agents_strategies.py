@@ -57,7 +57,7 @@ def probabilities(policy: Any) -> NDArray[np.float64]:
 
 
 WARM = ["ft", "ap", "ap-ann", "ap-residual", "kl-anneal", "ft-fair", "ft-warm-critic", "rollback"]
-WARM += ["ap-evidence", "ap-mix-anneal"]
+WARM += ["ap-evidence", "ap-mix-anneal", "ap-pair"]
 BOTH_LEARNERS = {"ft", "ap", "ap-ann", "ap-residual", "kl-anneal"}
 
 
@@ -73,6 +73,7 @@ def test_every_strategy_says_what_it_does_and_where_it_is_from() -> None:
         "ppo",
         "scratch-distilled",
         "scratch-ensemble",
+        "scratch-pair",
     }
 
 
@@ -139,11 +140,12 @@ def test_a_warm_start_learns_and_leaves_the_pretrained_policy_alone(name: str) -
     deployment, pretrained, recorder, _ = start(name)
     before = copy.deepcopy(pretrained.state_dict())
     model: Any = deployment.recommender
-    first = copy.deepcopy(model.policy.scorer.state_dict())
+    first = [critic.item.weight.detach().clone() for critic in model.policy.critics()]
     deploy(deployment, recorder)
     for key, value in pretrained.state_dict().items():
         assert torch.equal(value, before[key]), key
-    assert not torch.equal(model.policy.scorer.state_dict()["item.weight"], first["item.weight"])
+    for critic, weight in zip(model.policy.critics(), first, strict=True):
+        assert not torch.equal(critic.item.weight, weight)
     if model.policy.prior is not None:
         for key, value in model.policy.prior.state_dict().items():
             assert torch.equal(value, before[key]), key

@@ -55,7 +55,10 @@ def weights(deployment: Deployment) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("name", "learner"),
-    [("scratch", "kac"), ("ft", "kac"), ("ap", "kac"), ("ap-pex", "kac"), ("ap", "a2c")],
+    [
+        *(("scratch", "kac"), ("ft", "kac"), ("ap", "kac"), ("ap-pex", "kac"), ("ap-pair", "kac")),
+        ("ap", "a2c"),
+    ],
 )
 def test_a_resumed_run_equals_one_never_interrupted(
     name: str, learner: str, tmp_path: Path
