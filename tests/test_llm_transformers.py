@@ -133,8 +133,6 @@ def test_mistakes_are_one_sentence(tmp_path: Path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(SimrecError, match=r"^cannot load the language model in '"):
         TransformersLM(tmp_path).complete(PROMPTS, max_tokens=2)
-    with pytest.raises(SimrecError, match="load_in_4bit needs a card"):
-        TransformersLM(tmp_path, load_in_4bit=True)
     with pytest.raises(SimrecError, match="device is 'gpu'; expected cpu, cuda or cuda:N"):
         TransformersLM(tmp_path, device="gpu")
     with pytest.raises(SimrecError, match="dtype is 'int8'; expected f32 or bf16"):
@@ -179,7 +177,7 @@ def test_four_bits_without_their_packages_are_one_sentence(
     missing = "accelerate" if "bitsandbytes" in there else "bitsandbytes"
     assert str(error.value) == (
         f"load_in_4bit needs the package {missing}, which is not installed; pip install "
-        f"bitsandbytes accelerate"
+        f"'simrec[bits]'"
     )
 
 
@@ -212,7 +210,8 @@ def test_number_format_and_name_follow_the_device(tmp_path: Path, monkeypatch: p
         ("cuda", (8, 6), "f32", True, "4bit-f32"),
         ("cuda", (7, 5), None, True, "4bit-f32"),
         ("cuda", None, None, False, "bf16"),  # a card of another machine
-        ("cpu", None, None, True, "load_in_4bit needs a card; expected device='cuda', got 'cpu'"),
+        ("cpu", None, None, True, "4bit-f32"),
+        ("cpu", None, "bf16", True, "4bit"),
         ("cuda", (7, 5), "bf16", False, "the card 'cuda' has CUDA capability 7.5, bfloat16 needs "
          "8.0; use dtype='f32', or leave dtype out"),
         ("cuda", (5, 2), None, True, "the card 'cuda' has CUDA capability 5.2, load_in_4bit needs "
@@ -229,6 +228,26 @@ def test_what_a_device_can_do(device, capability, dtype, four, found):
         with pytest.raises(SimrecError) as error:
             asked()
         assert str(error.value) == found
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("bitsandbytes", "accelerate")),
+    reason="bitsandbytes or accelerate is not installed (extra bits)",
+)
+def test_four_bits_run_and_say_other_things_than_whole_weights(tmp_path: Path):
+    folder = save_tiny(tmp_path / "tiny")
+    whole, small = TransformersLM(folder), TransformersLM(folder, load_in_4bit=True)
+    check_language_model(small)
+    kept = {type(m).__name__ for m in small._causal.model.modules()}
+    assert "Linear4bit" in kept
+    asked = {"max_tokens": 4, "choices": ("yes", "no")}
+    for a, b in zip(
+        whole.complete(PROMPTS, **asked), small.complete(PROMPTS, **asked), strict=True
+    ):
+        assert a.logprobs != b.logprobs
+        assert np.exp(list(b.logprobs.values())).sum() == pytest.approx(
+            np.exp(list(a.logprobs.values())).sum(), abs=0.2
+        )
 
 
 def test_an_old_card_of_this_machine_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -45,9 +45,7 @@ def numbers_for(
     if dtype not in (None, "f32", "bf16"):
         raise SimrecError(f"dtype is '{dtype}'; expected f32 or bf16")
     if device == "cpu":
-        if load_in_4bit:
-            raise SimrecError("load_in_4bit needs a card; expected device='cuda', got 'cpu'")
-        return Numbers(dtype or "f32", four_bit=False)
+        return Numbers(dtype or "f32", load_in_4bit)
     known = capability or BF16_FROM
     card = f"the card '{device}' has CUDA capability {known[0]}.{known[1]}"
     if load_in_4bit and known < FOUR_BIT_FROM:
