@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from simrec.app.glossary import meaning
+from simrec.app.sessions import left, right
 from simrec.app.style import dot, grid, named
 from simrec.compare import Comparison
 from simrec.leaders import FEWER_IS_BETTER, KNOWS_USERS, Leader
@@ -21,6 +22,7 @@ _PANELS = (
     ("late", "Best late", "last 20 % of the run"),
 )
 _MOST_ROWS = 7
+_NAMED = 3  # most strategies named and explained, where several lead
 _SURE = 0.05  # largest corrected p of a lead that is called clear
 
 
@@ -103,15 +105,12 @@ def _panel(comparison: Comparison, best: Leader, measure: str, label: str, when:
         if name not in KNOWS_USERS and np.isfinite(standing.values[measure].mean)
     }
     leading = (best.strategy, *best.tied)
-    about = meaning(best.strategy) if not best.tied else ""
-    notes = "".join(
-        f'<div class="s">{escape(line)}</div>'
-        for line in (*([f"{best.strategy}: {about}."] if about else []), *doubt(best, 3, measure))
-    )
+    told = [f"{name}: {about}." for name in leading[:_NAMED] if (about := meaning(name))]
+    notes = "".join(f'<div class="s">{escape(s)}</div>' for s in (*told, *doubt(best, 3, measure)))
     return (
         f'<div class="sr-card"><div class="k">{escape(label)} ({escape(when)})</div>'
-        f'<div class="v">{"".join(named(name) for name in leading[:3])}'
-        f"{'<span>…</span>' if len(leading) > 3 else ''}</div>"
+        f'<div class="v">{"".join(named(name) for name in leading[:_NAMED])}'
+        f"{'<span>…</span>' if len(leading) > _NAMED else ''}</div>"
         f"{_dots(values, leading, when)}{notes}</div>"
     )
 
@@ -151,9 +150,20 @@ def _dots(values: Mapping[str, Interval], leading: Sequence[str], when: str) -> 
     )
 
 
-def session_links(comparison: Comparison, first: Mapping[str, Leader | None]) -> str:
-    """Return links to sessions that show what sets the leaders apart; "" for one strategy."""
-    known = comparison.strategies
+def session_links(
+    comparison: Comparison, first: Mapping[str, Leader | None], *, usual: bool
+) -> str:
+    """Return links to sessions that show what sets the leaders apart; "" for one strategy.
+
+    What the Session page would choose by itself is left out of the address: the page would take it
+    out, and the browser's way back would then lead to the page itself.
+
+    Args:
+        comparison: The study.
+        first: Measure -> who leads by it.
+        usual: Whether pages show this study where the address names none.
+    """
+    known = list(comparison.strategies)
     early, late = (found.strategy if (found := first[w]) else "" for w in ("early", "late"))
     rest = [name for name in ("scratch", "random", *known) if name in known]
     pairs = {"early": (early, rest), "late": (late, [early, *rest])}
@@ -162,7 +172,13 @@ def session_links(comparison: Comparison, first: Mapping[str, Leader | None]) ->
         other = next((name for name in others if name and name != one), None)
         if not one or other is None:
             continue
-        where = urlencode({"study": comparison.study, "a": one, "b": other, "when": window})
+        said = {
+            "study": "" if usual else comparison.study,
+            "a": "" if one == left(known)[0] else one,
+            "b": "" if other == right(known, one)[0] else other,
+            "when": window,
+        }
+        where = urlencode({key: value for key, value in said.items() if value})
         words = f"See why {window}: one user under {one} and under {other}, with the same luck"
         lines.append(f'<a href="session?{escape(where)}">{escape(words)}</a>')
     return f'<p class="sr-link">{"".join(lines)}</p>' if lines else ""

@@ -5,28 +5,18 @@ from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 
 from simrec.curves import Curve
-from simrec.digest_curves import METRICS
+from simrec.digest_curves import Metric
 from simrec.palette import colour_of, is_dashed
 
 GREY = "#8C8C8C"  # of bars of error and lines: seen on a light and on a dark ground
 
-QUANTITIES = {
-    "alpha": ("weight of the pretrained policy (alpha)", "0 own policy, 1 pretrained policy"),
-    "frozen_share": ("share of actions chosen by the frozen policy", "share, 0 to 1"),
-    "entropy": ("entropy of the policy", "nats"),
-    "temperature": ("temperature of the policy", "logits"),
-    "critic_loss": ("loss of the critic", "nats"),
-    "learning_rate": ("learning rate", "per update"),
-}
 
-
-def title_of(metric: str) -> tuple[str, str]:
-    """Return title and unit of a metric or a logged quantity."""
-    if metric in METRICS:
-        return METRICS[metric].title, METRICS[metric].unit
-    return QUANTITIES.get(metric, (metric.replace("_", " "), "as logged"))
+def ink() -> str:
+    """Return a colour for bars of error that is seen on the page's ground and on coloured bars."""
+    return {"light": "#3A3F47", "dark": "#E2E6EC"}.get(str(st.context.theme.type), GREY)
 
 
 def translucent(colour: str, share: float) -> str:
@@ -65,16 +55,16 @@ def dress(figure: go.Figure, *, height: int = 430) -> go.Figure:
 
 def curves_chart(
     curves: Mapping[str, Curve],
-    metric: str,
+    metric: Metric,
     *,
     log: bool = False,
     levels: Mapping[str, float] | None = None,
-) -> tuple[go.Figure, pd.DataFrame]:
-    """Return the curves with their bands, and their points as a table.
+) -> go.Figure:
+    """Return the curves with their bands.
 
     Args:
         curves: Strategy -> curve, best first.
-        metric: What is drawn.
+        metric: What is drawn, in the words of the world.
         log: Put env steps on a logarithmic axis.
         levels: Static list ("popular", "static") -> height of a dotted line.
     """
@@ -114,17 +104,17 @@ def curves_chart(
             line={"color": colour, "width": 2.5, "dash": "dash" if is_dashed(name) else "solid"},
             hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
         )
-    title, unit = title_of(metric)
     figure.update_layout(
         hovermode="x unified",
         legend_traceorder="reversed",
         xaxis={"title": "env steps (recommendations made)", "type": "log" if log else "linear"},
-        yaxis={"title": f"{title} ({unit})"},
+        yaxis={"title": f"{metric.title} ({metric.unit})"},
     )
-    return dress(figure), _points(curves, metric)
+    return dress(figure)
 
 
-def _points(curves: Mapping[str, Curve], metric: str) -> pd.DataFrame:
+def points_of(curves: Mapping[str, Curve], metric: str) -> pd.DataFrame:
+    """Return the points of curves as a table: strategy, env_step, the metric, low and high."""
     frames = [
         pd.DataFrame(
             {
@@ -141,20 +131,20 @@ def _points(curves: Mapping[str, Curve], metric: str) -> pd.DataFrame:
 
 
 def phase_chart(
-    across: Mapping[str, Curve], up: Mapping[str, Curve], metric: str
+    across: Mapping[str, Curve], up: Mapping[str, Curve], metric: Metric
 ) -> tuple[go.Figure, pd.DataFrame]:
     """Return each strategy's way through (quantity, reward): a hollow spot starts, a full one ends.
 
     Args:
         across: Strategy -> curve of a logged quantity, drawn on the x axis.
         up: Strategy -> curve of normalised reward.
-        metric: Name of the quantity.
+        metric: The quantity.
     """
     figure, frames = go.Figure(), []
     for name, curve in across.items():
         reward = up[name]
         joined = pd.merge_asof(
-            pd.DataFrame({"env_step": curve.env_step, metric: curve.mean}),
+            pd.DataFrame({"env_step": curve.env_step, metric.title: curve.mean}),
             pd.DataFrame({"env_step": reward.env_step, "reward": reward.mean}),
             on="env_step",
             direction="nearest",
@@ -164,7 +154,7 @@ def phase_chart(
         ends = ["circle-open", *["circle"] * (len(joined) - 1)]
         sizes = [11, *[4] * max(len(joined) - 2, 0), 11][: len(joined)]
         figure.add_scatter(
-            x=joined[metric],
+            x=joined[metric.title],
             y=joined["reward"],
             name=escape(name),
             mode="lines+markers",
@@ -173,9 +163,8 @@ def phase_chart(
             customdata=joined["env_step"],
             hovertemplate="after %{customdata:,.0f} env steps: %{x:.2f}, reward %{y:.3f}",
         )
-    title, unit = title_of(metric)
     figure.update_layout(
-        xaxis={"title": f"{title} ({unit})"},
+        xaxis={"title": f"{metric.title} ({metric.unit})"},
         yaxis={"title": "normalised reward (0 random, 1 oracle)"},
     )
     return dress(figure), pd.concat(frames, ignore_index=True)

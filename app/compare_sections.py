@@ -5,12 +5,14 @@ from collections.abc import Callable
 import streamlit as st
 
 from simrec.app import choose, load
-from simrec.app.charts import curves_chart, phase_chart, title_of
-from simrec.app.compare_tables import measures_table, noted
+from simrec.app.charts import curves_chart, phase_chart, points_of
+from simrec.app.compare_tables import noted
 from simrec.app.forest import diversity_chart, forest_chart, levels_chart
+from simrec.app.quantities import told
 from simrec.app.show import chart, csv, say
 from simrec.compare import BASES, Comparison
 from simrec.curves import Curve
+from simrec.findings import side_columns
 from simrec.overview import Overview
 
 Section = Callable[[Overview, Comparison, list[str], tuple[int, ...]], None]
@@ -49,11 +51,16 @@ def _lost(
     found: Overview, comparison: Comparison, picked: list[str], seeds: tuple[int, ...]
 ) -> None:
     unit = "users who left, per 1,000 recommendations in the first 5 %"
-    figure, data = levels_chart(comparison, picked, "lost_early", unit)
+    lost = {name: comparison.strategies[name].values["lost_early"] for name in picked}
+    figure, data = levels_chart(lost, "lost_early", unit, 1)
     chart(figure, data, "lost-early", "Users lost early by strategy")
     curves = {name: load.curve(found, name, "left", "early", seeds) for name in picked}
-    figure, data = curves_chart(curves, "left")
-    chart(figure, data, "lost-over-time", "Users lost over the early window")
+    chart(
+        curves_chart(curves, told("left", found.unit)),
+        points_of(curves, "left"),
+        "lost-over-time",
+        "Users lost over the early window",
+    )
 
 
 def _frozen(
@@ -62,8 +69,9 @@ def _frozen(
     for quantity in ("frozen_share", "alpha"):
         curves = _logged(found, picked, quantity, seeds)
         if curves:
-            figure, data = curves_chart(curves, quantity)
-            chart(figure, data, f"logged-{quantity}", title_of(quantity)[0])
+            words = told(quantity, found.unit)
+            figure, points = curves_chart(curves, words), points_of(curves, quantity)
+            chart(figure, points, f"logged-{quantity}", words.title)
     if not _logged(found, picked, "frozen_share", seeds):
         st.caption(
             "How many single actions the frozen policy chose is not logged by these runs; alpha is "
@@ -80,7 +88,7 @@ def _entropy(
         say("None of the strategies shown logs its entropy: only those that learn do.")
         return
     up = {name: load.curve(found, name, "reward", "whole", seeds) for name in across}
-    figure, data = phase_chart(across, up, "entropy")
+    figure, data = phase_chart(across, up, told("entropy", found.unit))
     chart(figure, data, "entropy-reward", "Entropy of the policy against reward")
     st.caption(
         "A strategy's way through the run: the hollow spot is the start, the full one the end. "
@@ -109,15 +117,17 @@ def _diversity(
 def _noted(
     found: Overview, comparison: Comparison, picked: list[str], seeds: tuple[int, ...]
 ) -> None:
-    frame = noted(found, picked, seeds)
-    if len(frame.columns) < 2:
+    measures = side_columns(comparison, every=True)
+    if not measures:
         say("These runs note no further measures; runs made by today's simrec do.")
         return
-    st.html(measures_table(frame))
+    html, frame = noted(load.noted(found.folder, seeds), measures, picked)
+    st.html(html)
     csv(frame, "measures")
     st.caption(
-        "Means over seeds. The share of frozen actions is empty where a strategy has no frozen "
-        "policy to choose from. Diversity is measured on the sessions recorded item by item."
+        "Means over seeds; intervals are in the CSV, and in the chart above when the measure is "
+        "picked as its metric. Empty: the strategy has no such number. Diversity is measured on "
+        "the sessions recorded item by item."
     )
 
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from simrec.app.answer import doubt
@@ -12,8 +10,8 @@ from simrec.app.style import card, cell, dot, named, table
 from simrec.compare import Comparison
 from simrec.findings import COLUMNS, pair_rows, verdict
 from simrec.leaders import FEWER_IS_BETTER, KNOWS_USERS, Leader
-from simrec.overview import Overview
-from simrec.statistics import resolved
+from simrec.side import Noted
+from simrec.statistics import Interval, resolved
 
 _CARDS = (
     ("area", "Best over the whole run", "normalised reward", 3),
@@ -97,45 +95,25 @@ def differences(comparison: Comparison) -> tuple[str, pd.DataFrame]:
     return table(["difference", *(c.title for c in COLUMNS)], rows), pd.DataFrame(data)
 
 
-_NOTED = {  # measures that a run notes beside its tables: title with unit, decimals
-    "frozen_share": ("share of frozen actions (0 to 1)", 2),
-    "regret": ("regret to the oracle (clicks a session)", 2),
-    "lost_before_step_5": ("left before the 5th item (0 to 1)", 3),
-    "worst_decile_clicks": ("clicks of the worst-served tenth", 2),
-    "session_diversity": ("diversity in a session (0 to 1)", 2),
-    "exposure_gini": ("inequality of exposure (Gini, 0 to 1)", 2),
-    "novelty_bits": ("novelty (bits)", 1),
-}
+def noted(
+    known: Mapping[str, Mapping[str, Interval]], measures: Sequence[Noted], names: Sequence[str]
+) -> tuple[str, pd.DataFrame]:
+    """Return what runs note beside their tables, a row a measure, as HTML and as data.
 
-
-def noted(found: Overview, names: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
-    """Return what runs note beside their tables, as means over seeds: a row a strategy.
-
-    Columns: strategy, then a title with its unit for each measure that some run notes; NaN where a
-    strategy has none.
+    Args:
+        known: Strategy -> measure -> its mean over seeds.
+        measures: What is told.
+        names: The strategies, one a column.
     """
-    rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
-    for record in found.records.values():
-        if record.strategy in rows and record.seed in seeds:
-            rows[record.strategy].append(record.notes.get("measures") or {})
-    known = {m for mine in rows.values() for noted in mine for m in noted}
-    order = [m for m in _NOTED if m in known] + sorted(known - set(_NOTED))
-    data: dict[str, list[Any]] = {"strategy": list(rows)}
-    for measure in order:
-        title, digits = _NOTED.get(measure, (measure.replace("_", " "), 3))
-        data[title] = [_mean(mine, measure, digits) for mine in rows.values()]
-    return pd.DataFrame(data)
-
-
-def _mean(mine: Sequence[Mapping[str, Any]], measure: str, digits: int) -> float:
-    values = [noted[measure] for noted in mine if noted.get(measure) is not None]
-    return round(float(np.mean(values)), digits) if values else float("nan")
-
-
-def measures_table(frame: pd.DataFrame) -> str:
-    """Return the table of `noted` as HTML."""
-    rows = [
-        [("", named(str(row[0]))), *(("", "" if np.isnan(v) else f"{v:g}") for v in row[1:])]
-        for row in frame.itertuples(index=False)
-    ]
-    return table(frame.columns, rows)
+    rows, data = [], []
+    for of in measures:
+        unit = f" ({of.unit})" if of.unit else ""
+        cells = [("wrap", f"{escape(of.title + unit)}<small>{escape(of.about)}</small>")]
+        for name in names:
+            found = known.get(name, {}).get(of.measure)
+            cells.append(("", found.texts(of.digits)[0] if found else ""))
+            if found:
+                data.append({"measure": of.measure, "unit": of.unit, "strategy": name}
+                            | found.as_dict())  # fmt: skip
+        rows.append(cells)
+    return table(["measure", *names], rows), pd.DataFrame(data)

@@ -1,13 +1,13 @@
 """Charts of numbers with intervals: paired differences, levels, and items shown by window."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from simrec.app.charts import GREY, dress
+from simrec.app.charts import dress, ink
 from simrec.compare import Comparison
 from simrec.digest import Digest
 from simrec.digest_curves import bands
@@ -99,15 +99,21 @@ def forest_chart(
 
 
 def levels_chart(
-    comparison: Comparison, names: Sequence[str], measure: str, unit: str
+    values: Mapping[str, Interval], measure: str, title: str, digits: int
 ) -> tuple[go.Figure, pd.DataFrame]:
-    """Return one measure of every strategy with its interval."""
+    """Return one measure of every strategy with its interval.
+
+    Args:
+        values: Strategy -> its mean over seeds.
+        measure: Name of the column in the table.
+        title: Of the x axis, with its unit.
+        digits: Decimals told.
+    """
     figure, rows = go.Figure(), []
-    for name in names:
-        found = comparison.strategies[name].values[measure]
-        _spot(figure, escape(name), name, found, " ".join(found.texts(1)), full=True)
+    for name, found in values.items():
+        _spot(figure, escape(name), name, found, " ".join(found.texts(digits)), full=True)
         rows.append({"strategy": name, measure: found.mean, "low": found.low, "high": found.high})
-    return _rows(figure, len(rows), unit), pd.DataFrame(rows)
+    return _rows(figure, len(rows), title), pd.DataFrame(rows)
 
 
 def diversity_chart(
@@ -139,7 +145,7 @@ def diversity_chart(
                 "arrayminus": np.where(known, mean - low, 0),
                 "thickness": 1.3,
                 "width": 2,
-                "color": GREY,
+                "color": ink(),
             },
             hovertemplate="%{y:.1f} items",
         )

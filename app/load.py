@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from simrec.app import door
+from simrec.app import ahead, door
 from simrec.compare import Comparison
 from simrec.config import StudyConfig
 from simrec.curves import Curve
@@ -22,6 +22,7 @@ from simrec.overview import Overview, find_studies, overview
 from simrec.randomness import generator
 from simrec.records import find_runs, read_record
 from simrec.stages.inputs import Inputs
+from simrec.statistics import Interval
 
 Stamp = tuple[int, int]
 
@@ -66,7 +67,7 @@ def world_of(folder: Path) -> str:
 def _overview(folder: str, at: Stamp) -> tuple[Overview | SimrecError, Kept | None, str]:
     place = Path(folder)
     key = study_key(place)
-    kept = read_kept(place, key)
+    kept = ahead.kept(place, key) or read_kept(place, key)
     if kept is not None:
         return kept.overview, kept, key
     try:
@@ -95,6 +96,17 @@ def _comparison(folder: str, at: Stamp, seeds: tuple[int, ...]) -> Comparison:
 def comparison(folder: Path, seeds: tuple[int, ...]) -> Comparison:
     """Return the comparison of a study's strategies over some of its seeds."""
     return _comparison(str(folder), stamp(folder), seeds)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _noted(folder: str, at: Stamp, seeds: tuple[int, ...]) -> dict[str, dict[str, Interval]]:
+    return _comparison(folder, at, seeds).side_measures()
+
+
+def noted(folder: Path, seeds: tuple[int, ...]) -> dict[str, dict[str, Interval]]:
+    """Return what a study's runs noted: strategy -> measure -> mean over some of its seeds."""
+    found: dict[str, dict[str, Interval]] = _noted(str(folder), stamp(folder), seeds)
+    return found
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

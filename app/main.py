@@ -1,23 +1,20 @@
 """The dashboard: `streamlit run app/main.py -- RUNS [--read-only]`; `simrec app` calls it so."""
 
-import argparse
+import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from simrec.app.style import CSS
+from simrec.app.serve import arguments
+from simrec.app.style import CSS, icon
 from simrec.app.views import compare, items, live, runs, session, teacher, users
 
 
 def main() -> None:
     """Show the pages over the runs folder given after `--`, or over ./runs."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("runs", nargs="?", type=Path, default=Path("runs"))
-    parser.add_argument("--read-only", action="store_true")
-    given, _ = parser.parse_known_args()
-    st.set_page_config(page_title="simrec", page_icon=":material/insights:", layout="wide")
+    given = arguments(sys.argv[1:])
+    st.set_page_config(page_title="simrec", page_icon=icon(), layout="wide")
     st.html(CSS)
     shown = {
         "Results": [

@@ -1,5 +1,6 @@
 """Recorded sessions of two strategies, paired by slot and episode: same user, same luck."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,6 @@ class Course:
     clicked: NDArray[np.int64]  # (T, k)
     left: bool  # the user left; False = the horizon was reached
 
-    @property
-    def clicks(self) -> int:
-        """Clicks in the session."""
-        return int(self.clicked.sum())
-
     def ending(self, patience: int | None) -> str:
         """Return why the session ended, as a sentence."""
         steps = len(self.slates)
@@ -37,18 +33,28 @@ class Course:
         return f"Left after {steps} recommendations: the last {patience} in a row brought no click."
 
 
+def left(names: Sequence[str]) -> list[str]:
+    """Return the strategies in the order the left side offers them, the usual one first."""
+    return [n for n in dict.fromkeys(("ft", "ap", *sorted(names))) if n in names]
+
+
+def right(names: Sequence[str], a: str) -> list[str]:
+    """Return the strategies that can be set beside `a`, the usual one first."""
+    return [n for n in dict.fromkeys(("scratch", *sorted(names))) if n in names and n != a]
+
+
 def pairs(found: Overview, seed: int, a: str, b: str) -> pd.DataFrame:
     """Return the sessions recorded item by item under both strategies, most different first.
 
-    Columns: slot, episode, user, window (where the first strategy's session starts), clicks_a,
-    clicks_b, difference (a - b, clicks).
+    Columns: slot, episode, user, window (where the first strategy's session starts), reward_a,
+    reward_b, difference (a - b), in what the world's reward counts.
     """
     one, two = (_sessions(found.folder_of(name, seed)) for name in (a, b))
     joined = one.merge(two, on=["slot", "episode", "user"], suffixes=("_a", "_b"))
-    joined["difference"] = joined["clicks_a"] - joined["clicks_b"]
+    joined["difference"] = joined["reward_a"] - joined["reward_b"]
     joined["window"] = window_of(joined["start_step_a"], found.first.budget_env_steps)
     order = joined["difference"].abs().sort_values(ascending=False, kind="stable").index
-    columns = ["slot", "episode", "user", "window", "clicks_a", "clicks_b", "difference"]
+    columns = ["slot", "episode", "user", "window", "reward_a", "reward_b", "difference"]
     return joined.loc[order, columns].reset_index(drop=True)
 
 
@@ -57,9 +63,7 @@ def _sessions(run: Path | None) -> pd.DataFrame:
     steps, episodes = load.run_table(run, "steps"), load.run_table(run, "episodes")
     kept = steps[["slot", "episode"]].drop_duplicates()
     columns = ["slot", "episode", "user", "start_step", "reward"]
-    return kept.merge(episodes[columns], on=["slot", "episode"]).rename(
-        columns={"reward": "clicks"}
-    )
+    return kept.merge(episodes[columns], on=["slot", "episode"])
 
 
 def course(found: Overview, seed: int, strategy: str, slot: int, episode: int) -> Course:

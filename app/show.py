@@ -18,6 +18,12 @@ def chart(figure: go.Figure, data: pd.DataFrame, name: str, alt: str) -> None:
         name: Of the files; the same on every run.
         alt: What the chart shows, for those who cannot see it.
     """
+    draw(figure, name, alt)
+    csv(data, name)
+
+
+def draw(figure: go.Figure, name: str, alt: str) -> None:
+    """Show a chart alone; arguments as in `chart`."""
     picture = str(st.session_state.get("picture") or "PNG").lower()
     st.plotly_chart(
         figure,
@@ -31,7 +37,6 @@ def chart(figure: go.Figure, data: pd.DataFrame, name: str, alt: str) -> None:
             "toImageButtonOptions": {"format": picture, "filename": f"simrec-{name}", "scale": 2},
         },
     )
-    csv(data, name)
 
 
 def csv(data: pd.DataFrame, name: str) -> None:

@@ -79,8 +79,8 @@ class Comparison:
         """What the world's reward counts: clicks, minutes, likes or depth."""
         return str(self.records[0].config.get("world", {}).get("reward") or "clicks")
 
-    def side_measures(self) -> dict[str, dict[str, Interval]]:
-        """Return what runs noted beside the measures: strategy -> measure -> mean over seeds.
+    def noted(self) -> dict[str, dict[str, list[float]]]:
+        """Return what runs noted beside the measures: strategy -> measure -> a number a seed.
 
         Which there are depends on the world and the strategy; none where runs noted nothing.
         """
@@ -93,13 +93,16 @@ class Comparison:
                 told["llm_calls"] = spent["requests"]
             for measure, value in told.items():
                 noted.setdefault(record.strategy, {}).setdefault(measure, []).append(value)
+        return {name: noted[name] for name in self.strategies if name in noted}
+
+    def side_measures(self) -> dict[str, dict[str, Interval]]:
+        """Return the mean over seeds of what runs noted: strategy -> measure -> interval."""
         return {
             name: {
                 measure: interval(values, rng=generator(0, "compare", name, measure))
-                for measure, values in noted[name].items()
+                for measure, values in known.items()
             }
-            for name in self.strategies
-            if name in noted
+            for name, known in self.noted().items()
         }
 
     def runs_of(self, strategy: str) -> list[Run]:

@@ -19,7 +19,7 @@ from simrec.metrics import WINDOWS
 
 FILE = "digest.json"
 VERSION = 1
-SUMS = ("sessions", "clicks", "steps", "left")  # rows of a digest's bins
+SUMS = ("sessions", "reward", "steps", "left")  # rows of a digest's bins
 _POINTS = {"whole": 48, "early": 16, "log": 40}
 _EARLY = 0.05  # share of the budget in the early window, as in simrec.metrics
 _UPDATE_BINS = 48
@@ -69,7 +69,7 @@ def digest_tables(
         updates: env_step and any float columns.
         exposure: How often each item was shown in each window.
         budget: Env steps of the run.
-        bounds: Clicks per session of random and oracle, by name.
+        bounds: Reward per session of random and oracle, by name.
     """
     start = episodes["start_step"].to_numpy(dtype=np.int64)
     inside = start < budget

@@ -18,17 +18,30 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Metric:
-    """Something that can be drawn over env steps."""
+    """Something that can be drawn over env steps; {unit} is what the world's reward counts."""
 
     title: str
     unit: str
+    about: str
 
 
 METRICS = {
-    "reward": Metric("normalised reward", "0 random, 1 oracle"),
-    "clicks": Metric("clicks", "clicks a session"),
-    "length": Metric("session length", "recommendations a session"),
-    "left": Metric("users lost", "users who left, per 1,000 recommendations"),
+    "reward": Metric(
+        "normalised reward",
+        "0 random, 1 oracle",
+        "{unit} a session, where 0 is what random items get and 1 an oracle that knows every user",
+    ),
+    "earned": Metric("{unit}", "{unit} a session", "what a session brings, before any scaling"),
+    "length": Metric(
+        "session length",
+        "recommendations a session",
+        "how many recommendations a user stays for",
+    ),
+    "left": Metric(
+        "users lost",
+        "users who left, per 1,000 recommendations",
+        "how fast users run out of patience and leave",
+    ),
 }
 
 
@@ -48,7 +61,7 @@ def metric_curve(
         metric: A key of METRICS, or a quantity in the digests' updates (the grid is then whole).
         grid: "whole", "early" or "log", as in `simrec.digest`.
         budget: Env steps of the runs.
-        bounds: Clicks per session of random and oracle.
+        bounds: Reward per session of random and oracle.
         rng: Draws the resamples.
     """
     if metric not in METRICS:
@@ -73,8 +86,8 @@ def _values(
             return np.asarray(1000.0 * total["left"] / total["steps"])
         if metric == "length":
             return np.asarray(total["steps"] / total["sessions"])
-        clicks = np.asarray(total["clicks"] / total["sessions"])
-    return clicks if metric == "clicks" else normalised(clicks, bounds["random"], bounds["oracle"])
+        earned = np.asarray(total["reward"] / total["sessions"])
+    return earned if metric == "earned" else normalised(earned, bounds["random"], bounds["oracle"])
 
 
 def bands(

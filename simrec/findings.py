@@ -1,9 +1,10 @@
 """The sentences and columns of a comparison, worded once for the terminal, report and dashboard."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from simrec.compare import BASES, Comparison, Standing
+from simrec.side import Noted, noted
 from simrec.statistics import Interval, resolved
 
 YARDSTICKS = ("random", "popular", "oracle")
@@ -13,7 +14,7 @@ YARDSTICKS = ("random", "popular", "oracle")
 class Column:
     """One measure as a table shows it."""
 
-    measure: str  # a member of compare.MEASURES, or noted by the run
+    measure: str  # a member of compare.MEASURES
     title: str
     digits: int
 
@@ -25,24 +26,6 @@ COLUMNS = (
     Column("area", "area", 3),
     Column("lost_early", "lost early", 1),
     Column("distinct_late", "distinct items", 1),
-)
-
-SIDE = (  # what runs note beside the columns; absent where a run could not tell
-    Column("greedy_end", "greedy at the end", 3),
-    Column("regret", "regret (clicks)", 0),
-    Column("lost_before_step_5", "lost before step 5", 3),
-    Column("worst_decile_clicks", "worst decile (clicks)", 2),
-    Column("exposure_gini", "exposure Gini", 2),
-    Column("novelty_bits", "novelty (bits)", 1),
-    Column("session_diversity", "session diversity", 2),
-    Column("frozen_share", "frozen share", 2),
-    Column("new_items_share", "shown that were new items", 3),  # where items enter mid-run
-    Column("new_items_click_rate", "clicks per new item shown", 3),
-    Column("old_items_click_rate", "clicks per old item shown", 3),
-    Column("return_rate", "return rate", 3),  # where users come back
-    Column("recovered", "recovered", 2),  # share of seeds, where tastes shift
-    Column("recovery_steps", "recovery (env steps)", 0),  # of those that recovered
-    Column("regret_since_shift", "regret since the shift (clicks)", 0),
 )
 
 _LEGEND = (
@@ -58,14 +41,17 @@ def verdict(difference: Interval) -> str:
     return "" if resolved(difference) else "not resolved"
 
 
-def side_columns(comparison: Comparison) -> list[Column]:
-    """Return what the runs noted beside the columns, as a table shows it; empty where nothing."""
-    noted = {key for record in comparison.records for key in record.notes.get("measures", {})}
-    return [
-        replace(column, title=column.title.replace("clicks", comparison.unit))
-        for column in SIDE
-        if column.measure in noted
-    ]
+def side_columns(comparison: Comparison, *, every: bool = False) -> list[Noted]:
+    """Return what the runs noted beside the columns, as a table shows it; empty where nothing.
+
+    Args:
+        comparison: The study.
+        every: All that was noted, not only what tables usually show.
+    """
+    known = {key for record in comparison.records for key in record.notes.get("measures", {})}
+    if every:
+        known = {key for found in comparison.noted().values() for key in found}
+    return noted(known, comparison.unit, every=every)
 
 
 def legend(comparison: Comparison) -> str:

@@ -164,13 +164,13 @@ class LiveSession:
 
     def show(self, item: int) -> bool:
         """Show an item to the simulated user and return whether it was clicked."""
-        obs, reward, terminated, truncated, info = self.env.step(np.array([item]))
-        clicked = bool(reward[0] > 0)
-        self.shown.append((item, int(clicked)))
+        obs, _, terminated, truncated, info = self.env.step(np.array([item]))
         if terminated[0] or truncated[0]:
             self.over = "left" if terminated[0] else "horizon"
             obs = {name: part[None] for name, part in info["final_obs"][0].items()}
         self.observation = obs
+        clicked = bool(obs["feedback"][0, -1] > 0)  # the reward may count minutes, or be depth
+        self.shown.append((item, int(clicked)))
         return clicked
 
     def answer(self, slate: NDArray[np.int64], clicked: int | None) -> None:

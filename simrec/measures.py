@@ -21,7 +21,7 @@ def scored_sessions(
     Args:
         episodes: Columns as `simrec.records.TABLES` says.
         budget: Env steps of the run.
-        bounds: Clicks per session by name; NaN is returned where random or oracle is absent.
+        bounds: Reward per session by name; NaN is returned where random or oracle is absent.
     """
     start = episodes["start_step"].to_numpy(dtype=np.int64)
     inside = start < budget

@@ -167,7 +167,7 @@ def worst_users(user: ArrayLike, reward: ArrayLike, share: float = 0.1) -> float
 
     Args:
         user: (n,) who was served in each session.
-        reward: (n,) clicks of each session.
+        reward: (n,) of each session.
         share: Share of users that counts, rounded up; in (0, 1].
     """
     _, place, sessions = np.unique(np.asarray(user), return_inverse=True, return_counts=True)

@@ -28,6 +28,11 @@ class Overview:
         return next(iter(self.records.values()))
 
     @property
+    def unit(self) -> str:
+        """What the world's reward counts: clicks, minutes, likes or depth."""
+        return str(self.first.config.get("world", {}).get("reward") or "clicks")
+
+    @property
     def seeds(self) -> list[int]:
         """Every seed of which there is a run."""
         return sorted({record.seed for record in self.records.values()})

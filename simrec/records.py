@@ -32,7 +32,7 @@ TABLES: dict[str, dict[str, str]] = {
         "slot": "int64",
         "episode": "int64",  # counter of the slot
         "user": "int64",
-        "reward": "float32",  # clicks in the session
+        "reward": "float32",  # of the session, in what the world counts: clicks, minutes, ...
         "length": "int32",  # recommendations in the session
         "left": "bool",  # the user left; False = the horizon was reached
     },
@@ -56,7 +56,7 @@ class RunRecord:
     strategy: str
     seed: int
     world: str  # name of the world or environment id
-    bounds: Mapping[str, float]  # clicks per session: random, popular, static, myopic, oracle
+    bounds: Mapping[str, float]  # reward a session: random, popular, static, myopic, oracle
     budget_env_steps: int
     teacher: Mapping[str, Any] = field(default_factory=dict)  # name; warning, "" or None if none
     variant: Mapping[str, Any] = field(default_factory=dict)  # what sets the strategy apart

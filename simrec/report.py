@@ -188,7 +188,7 @@ def _side(comparison: Comparison) -> str:
     columns = side_columns(comparison)
     if not columns:
         return ""
-    rows = [_row(["strategy", *(escape(c.title) for c in columns)], "th")]
+    rows = [_row(["strategy", *(escape(c.head) for c in columns)], "th")]
     for name, found in comparison.side_measures().items():
         cells = (
             _cell(*found[c.measure].texts(c.digits)) if c.measure in found else "" for c in columns

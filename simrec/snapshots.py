@@ -56,7 +56,7 @@ class Snapshots:
         obs: Any = venv.reset()
         rounds = -(-self.sessions // self.n_envs)
         left = np.full(self.n_envs, rounds)
-        clicks, steps, gone, shown = 0.0, 0.0, 0.0, np.zeros(self.world.n_items, dtype=np.bool_)
+        total, steps, gone, shown = 0.0, 0.0, 0.0, np.zeros(self.world.n_items, dtype=np.bool_)
         reward = np.zeros(self.n_envs)
         length = np.zeros(self.n_envs)
         while left.any():
@@ -67,7 +67,7 @@ class Snapshots:
             counted = left > 0
             shown[np.asarray(actions).reshape(self.n_envs, -1)[counted]] = True
             over = done & counted
-            clicks += float(reward[over].sum())
+            total += float(reward[over].sum())
             steps += float(length[over].sum())
             gone += float(venv.last_info["terminated"][over].sum())
             left[over] -= 1
@@ -75,7 +75,7 @@ class Snapshots:
             length[done] = 0.0
         n = rounds * self.n_envs
         return {
-            "clicks": clicks / n,
+            "reward": total / n,
             "length": steps / n,
             "left": gone / n,
             "distinct_items": float(shown.sum()),

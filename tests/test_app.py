@@ -5,20 +5,22 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("streamlit", reason="the dashboard's extra is not installed")
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from simrec.app import ahead
 from simrec.app.answer import session_links
-from simrec.app.charts import curves_chart
+from simrec.app.charts import curves_chart, points_of
 from simrec.app.compare_tables import differences, noted, strategies
 from simrec.app.style import item_card, picture_uri
 from simrec.compare import Comparison, compare
 from simrec.curves import learning_curve
-from simrec.digest_study import FILE
+from simrec.digest_curves import METRICS
+from simrec.digest_study import FILE, study_key
+from simrec.findings import side_columns
 from simrec.leaders import Leader, leader
 from simrec.measures import MEASURES
 from simrec.overview import overview
@@ -137,7 +139,7 @@ def test_names_are_shown_as_text_only(tmp_path: Path, monkeypatch: pytest.Monkey
     record = replace(RECORD, strategy=HOSTILE, world=HOSTILE)
     write_made_run(tmp_path / "tiny" / "x" / "seed-0", record, lambda s: s * 0 + 3)
     page = open_page(monkeypatch, tmp_path)
-    assert "<img" not in words(page)
+    assert "<img src=x" not in words(page)
     assert "&lt;img src=x" in words(page)
     assert not [block for block in page.markdown if "bold" in block.value]
 
@@ -146,9 +148,11 @@ def test_a_chart_holds_no_markup_from_names(tmp_path: Path) -> None:
     record = replace(RECORD, strategy=HOSTILE)
     folder = write_made_run(tmp_path / "tiny" / "x" / "seed-0", record, lambda s: s * 0 + 3)
     curve = learning_curve(compare(folder).runs, 5)
-    figure, data = curves_chart({HOSTILE: curve}, "reward")
+    figure = curves_chart({HOSTILE: curve}, METRICS["reward"])
     assert all("<img" not in (trace.name or "") for trace in figure.data)
-    assert set(data["strategy"]) == {HOSTILE}  # data go home as they are
+    assert set(points_of({HOSTILE: curve}, "reward")["strategy"]) == {
+        HOSTILE
+    }  # data go home as they are
 
 
 def test_an_item_s_title_is_text_and_only_pictures_are_covers() -> None:
@@ -182,17 +186,24 @@ def test_measures_that_runs_note_are_means_over_seeds(tmp_path: Path) -> None:
     write_made_run(
         tmp_path / "tiny" / "ap" / "seed-0", replace(RECORD, strategy="ap"), lambda s: s * 0 + 3
     )
-    frame = noted(overview(tmp_path / "tiny"), ["ft", "ap"], [0, 1]).set_index("strategy")
-    column = frame["share of frozen actions (0 to 1)"]
-    assert column["ft"] == pytest.approx(0.3)
-    assert np.isnan(column["ap"])
+    comparison = compare(tmp_path / "tiny")
+    measures = side_columns(comparison, every=True)
+    assert [of.title for of in measures] == ["frozen share", "computing time"]
+    html, frame = noted(comparison.side_measures(), measures, ["ft", "ap"])
+    assert "frozen share (share)<small>actions that the frozen" in html
+    told = frame.set_index(["measure", "strategy"])
+    assert told.loc[("frozen_share", "ft"), "mean"] == pytest.approx(0.3)
+    assert ("frozen_share", "ap") not in told.index
 
 
-def test_the_link_to_a_session_names_two_strategies(tmp_path: Path) -> None:
-    links = session_links(*judged(write_study(tmp_path, seeds=1)))
-    assert 'href="session?study=tiny&amp;a=ft&amp;b=scratch&amp;when=early"' in links
-    assert 'href="session?study=tiny&amp;a=ft&amp;b=scratch&amp;when=late"' in links
-    assert session_links(*judged(tmp_path / "tiny" / "ap")) == ""
+def test_the_link_to_a_session_says_only_what_the_page_would_not_choose(tmp_path: Path) -> None:
+    study = judged(write_study(tmp_path, seeds=1))  # ft leads early and late
+    links = session_links(*study, usual=True)
+    assert 'href="session?when=early"' in links
+    assert 'href="session?when=late"' in links
+    assert "one user under ft and under scratch" in links
+    assert 'href="session?study=tiny&amp;when=early"' in session_links(*study, usual=False)
+    assert session_links(*judged(tmp_path / "tiny" / "ap"), usual=True) == ""
 
 
 def test_the_study_s_file_is_written_and_opens_to_the_same_page(
@@ -207,10 +218,25 @@ def test_the_study_s_file_is_written_and_opens_to_the_same_page(
     assert words(open_page(monkeypatch, tmp_path)) == first
 
 
+def test_a_study_read_ahead_is_the_study_read_now(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    ahead.begin(tmp_path, read_only=True)
+    found = ahead.kept(study, study_key(study))
+    assert found is not None
+    assert found.overview.records == overview(study).records
+    assert repr(found.leaders) == repr(judged(study)[1])  # NaN is not equal to itself
+    assert not (study / FILE).exists()
+    write_made_run(study / "ft" / "seed-9", replace(RECORD, seed=9), lambda s: s * 0 + 3)
+    assert ahead.kept(study, study_key(study)) is None  # it is another study now
+    (tmp_path / "bad" / "ft" / "seed-0").mkdir(parents=True)
+    ahead.begin(tmp_path, read_only=False)
+    assert ahead.kept(tmp_path / "bad", "any") is None  # the page is to tell what is wrong
+
+
 def test_curves_have_the_strategies_colours(tmp_path: Path) -> None:
     comparison = compare(write_study(tmp_path))
     curves = {name: learning_curve(comparison.runs_of(name), 5) for name in comparison.strategies}
-    figure, _ = curves_chart(curves, "reward")
+    figure = curves_chart(curves, METRICS["reward"])
     lines = {trace.name: trace.line.color for trace in figure.data if trace.name}
     assert lines == {name: colour_of(name) for name in ("scratch", "ft", "ap")}
 

@@ -1,15 +1,21 @@
-"""The sentence and the picture at the top of the Compare page: who is best and how sure it is."""
+"""What stands first on the Compare page: the sentence, the intervals, the still curves."""
 
+import base64
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("streamlit", reason="the dashboard's extra is not installed")
 
 from simrec.app.answer import answer, doubt, sentence
 from simrec.app.glossary import meaning
+from simrec.app.still import still, ticks
+from simrec.curves import Curve
+from simrec.digest_curves import METRICS
 from simrec.leaders import Leader
+from simrec.palette import colour_of
 from simrec.statistics import Interval
 from tests.run_folders import write_study
 from tests.test_app import judged
@@ -67,3 +73,23 @@ def test_strategies_are_told_in_plain_words() -> None:
     assert "keeps learning" in meaning("ft")
     assert meaning("ft-shuffled").endswith("dealt out at random: as ft")
     assert meaning("my-own") == ""
+
+
+def test_the_still_picture_holds_the_points_of_the_curves() -> None:
+    step = np.array([0.0, 5000.0, 10_000.0])
+    rising = Curve(step, np.array([0.0, 0.5, 1.0]), np.full(3, np.nan), np.full(3, np.nan))
+    html = still({"ft": rising, "<b>": rising}, "alt", METRICS["left"], {}, log=False)
+    assert "&lt;b&gt;" in html and "<b> " not in html
+    drawn = base64.b64decode(html.split("base64,")[1].split('"')[0]).decode()
+    # 4 % of the height is left free at either end: 1 is at 0.04 / 1.08, and 0 at 1.04 / 1.08
+    assert f'd="M0 963L500 500L1000 37" stroke="{colour_of("ft")}"' in drawn
+    assert '<em class="x" style="left:40.0%">4k</em>' in html
+    assert '<em class="y" style="top:40.7%"><b>0.6</b></em>' in html
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [(0.0, 1.2, [0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2]), (-3, 9, [-2, 0, 2, 4, 6, 8]), (5, 5, [5])],
+)
+def test_ticks_are_round_and_within_the_ends(low: float, high: float, wanted: list[float]) -> None:
+    assert ticks(low, high) == wanted

@@ -43,8 +43,12 @@ def page() -> Iterator[Any]:
     with opened() as found:
         dialogs: list[str] = []
         found.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        asked: list[str] = []
+        found.on("request", lambda request: asked.append(request.url))
         yield found
         assert dialogs == []  # nothing shown ran as a script
+        here = ("http://127.0.0.1:", "data:", "blob:")
+        assert [url for url in asked if not url.startswith(here)] == []  # nobody is told anything
 
 
 def _go(page: Any, place: str, heading: str) -> None:
@@ -139,6 +143,7 @@ def _compare_and_take_home(page: Any, pictures: Path) -> None:
     assert data["env_step"].max() <= 400  # 5 % of 8,000
     page.screenshot(path=pictures / "compare.png", full_page=True)
     _picture(page, "png", "Download plot as a PNG", b"\x89PNG")
+    expect(page.locator(".sr-still").last).to_be_hidden()
     page.get_by_role("radio", name="SVG").click()
     _picture(page, "svg", "Download plot", b"<svg")
 
@@ -172,6 +177,11 @@ def _open_the_session_that_differs_most(page: Any, pictures: Path) -> None:
     expect(page.locator(".sr-item").first).to_be_visible()
     assert page.locator(".sr-item img").count() > 0
     page.screenshot(path=pictures / "session.png")
+    page.go_back()
+    _shown(page, PAGES["Compare"])
+    page.go_forward()
+    _shown(page, PAGES["Session"])
+    expect(page.locator(".sr-item").first).to_be_visible()
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 

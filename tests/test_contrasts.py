@@ -91,6 +91,10 @@ def test_what_runs_noted_is_shown_beside_the_columns(
     compare_command([tmp_path], None)
     printed = capsys.readouterr().out
     assert "regret (clicks)" in printed and "frozen share" not in printed
+    assert "computing time" not in printed
+    compare_command([tmp_path], None, measures=True)
+    printed = capsys.readouterr().out
+    assert "computing time" in printed and "regret: what the oracle would have had" in printed
 
 
 def test_the_tables_are_written_as_markdown(

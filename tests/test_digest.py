@@ -165,7 +165,7 @@ def test_users_lost_and_session_length_by_hand(tmp_path: Path) -> None:
 
     assert value("length") == 10.0
     assert value("left") == 100.0  # every session of 10 recommendations ends in leaving
-    assert value("clicks") == 3.0
+    assert value("earned") == 3.0
     assert value("reward") == pytest.approx(0.1)
 
 

@@ -120,8 +120,8 @@ def test_a_study_with_everything_that_changes_tells_return_regret_and_recovery(
             workers=1,
         )
     found = compare(tmp_path / "season")
-    titles = {column.title for column in side_columns(found)}
-    assert {"return rate", "regret since the shift (minutes)"} <= titles
+    titles = {column.head for column in side_columns(found)}
+    assert {"return rate (share)", "regret since the shift (minutes)"} <= titles
     side = found.side_measures()
     assert 0 < side["random"]["return_rate"].mean < 1
     assert side["random"]["regret_since_shift"].mean > side["myopic"]["regret_since_shift"].mean

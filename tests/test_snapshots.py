@@ -33,7 +33,7 @@ def test_snapshots_are_taken_at_log_spaced_steps_and_change_nothing() -> None:
     for row, share in zip(taken.rows, SHARES, strict=True):
         assert 0 <= row["env_step"] - share * BUDGET < rollout
     # A critic of zeros likes all items alike; at the end it knows who likes which half.
-    assert taken.rows[-1]["clicks"] > taken.rows[0]["clicks"] + 2
+    assert taken.rows[-1]["reward"] > taken.rows[0]["reward"] + 2
 
 
 def test_sessions_of_certain_clicks_by_hand() -> None:
@@ -59,4 +59,4 @@ def evaluated(world: World, env_step: int = 0) -> tuple[float, float, float]:
     snapshots = Snapshots(world, 3, 1, 7, max(env_step, 6), 4)
     snapshots.take(model, env_step)
     row = snapshots.rows[-1]
-    return row["clicks"], row["length"], row["left"]
+    return row["reward"], row["length"], row["left"]

@@ -33,6 +33,9 @@ _MOST_COVERS = 1500  # covers shown on hover travel with the page
 def page(root: Path, read_only: bool) -> None:
     """Show the items of a study."""
     st.title("Items")
+    st.caption(
+        "What can be recommended, and how alike the items are to the policies that recommend them."
+    )
     found = choose.study(root, read_only)
     if found is None:
         return

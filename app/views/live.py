@@ -19,6 +19,10 @@ _CHOICES = 6  # items a person chooses from
 def page(root: Path, read_only: bool) -> None:
     """Play a world of a study."""
     st.title("Live")
+    st.caption(
+        "Serve one user step by step: pick a policy and see how what it shows next follows "
+        "what was clicked; or be the user yourself."
+    )
     found = choose.study(root, read_only)
     if found is None:
         return

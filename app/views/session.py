@@ -26,6 +26,10 @@ _WINDOWS = ("any time", "early", "middle", "late")
 def page(root: Path, read_only: bool) -> None:
     """Show a session under two strategies of a study."""
     st.title("One user, two strategies")
+    st.caption(
+        "The same simulated user, met by two strategies with the same luck: what each of them "
+        "recommends, what is clicked, and when the user has had enough."
+    )
     found = choose.study(root, read_only)
     if found is None:
         return
@@ -37,11 +41,9 @@ def page(root: Path, read_only: bool) -> None:
         empty("This seed has runs of one strategy only, so there is nothing to set beside it.")
         return
     with columns[1]:
-        first = [n for n in ("ft", "ap", *names) if n in names]
-        a = choose.one("Left", list(dict.fromkeys(first)), "a")
+        a = choose.one("Left", sessions.left(names), "a")
     with columns[2]:
-        others = [n for n in dict.fromkeys(("scratch", *names)) if n in names and n != a]
-        b = choose.one("Right", others, "b")
+        b = choose.one("Right", sessions.right(names, a), "b")
     with columns[3]:
         window = choose.one("Session begins", _WINDOWS, "when")
     try:
@@ -55,8 +57,8 @@ def page(root: Path, read_only: bool) -> None:
         empty("No session was recorded item by item under both strategies in this window.")
         return
     table = _showing_the_usual_first(table)
-    st.html(f'<p class="sr-said">{escape(_summary(table, a, b))}</p>')
-    labels = {_label(row, a, b): row for row in table.head(400).to_dict("records")}
+    st.html(f'<p class="sr-said">{escape(_summary(table, a, b, found.unit))}</p>')
+    labels = {_label(row, a, b, found.unit): row for row in table.head(400).to_dict("records")}
     picked = labels[
         choose.one("Session, most different first", list(labels), "session", help=_HELP)
     ]
@@ -75,13 +77,13 @@ def _showing_the_usual_first(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table[~against], table[against]], ignore_index=True)
 
 
-def _summary(table: pd.DataFrame, a: str, b: str) -> str:
+def _summary(table: pd.DataFrame, a: str, b: str, unit: str) -> str:
     """Say how typical the sessions at the top of the list are."""
     gap = table["difference"]
     return (
-        f"{len(gap)} sessions were recorded under both: {a} had more clicks in {(gap > 0).sum()}, "
+        f"{len(gap)} sessions were recorded under both: {a} had more {unit} in {(gap > 0).sum()}, "
         f"{b} in {(gap < 0).sum()}, as many in {(gap == 0).sum()}; the mean difference is "
-        f"{gap.mean():+.1f} clicks a session. The one below is among the most different."
+        f"{gap.mean():+.1f} {unit} a session. The one below is among the most different."
     )
 
 
@@ -91,10 +93,10 @@ _HELP = (
 )
 
 
-def _label(row: Mapping[Hashable, Any], a: str, b: str) -> str:
+def _label(row: Mapping[Hashable, Any], a: str, b: str, unit: str) -> str:
     return (
         f"user {row['user']}, {row['window']} (slot {row['slot']}, episode {row['episode']}): "
-        f"{a} {row['clicks_a']:.0f}, {b} {row['clicks_b']:.0f} clicks"
+        f"{a} {row['reward_a']:.0f}, {b} {row['reward_b']:.0f} {unit}"
     )
 
 
@@ -164,7 +166,7 @@ def _course(course: Course, truth: Any, known: Shelf, step: int, found: Overview
     clicks = int(course.clicked[:step].sum())
     st.html(
         f'<div class="sr-card"><div class="v">{named(course.strategy)}</div>'
-        f'<div class="n">{clicks} clicks after {step} recommendations</div>'
+        f'<div class="n">{_many(clicks, "click")} after {_many(step, "recommendation")}</div>'
         + (_meters(course, truth, step) if truth is not None and step else "")
         + (
             f'<div class="s">{escape(course.ending(truth.patience if truth else None))}</div>'
@@ -191,6 +193,10 @@ def _course(course: Course, truth: Any, known: Shelf, step: int, found: Overview
                 )
             )
     st.html(grid(cards, "sr-items"))
+
+
+def _many(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def _meters(course: Course, truth: Any, step: int) -> str:

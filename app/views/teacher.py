@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from simrec.app import choose, load
-from simrec.app.charts import GREY, dress
+from simrec.app.charts import dress, ink
 from simrec.app.shelf import Shelf, shelf
 from simrec.app.show import chart, csv, empty, say
 from simrec.app.style import card, grid, item_card, plain_table
@@ -30,6 +30,9 @@ from simrec.preferences import Preference, PreferenceSet
 def page(root: Path, read_only: bool) -> None:
     """Show the teacher of a study."""
     st.title("Teacher")
+    st.caption(
+        "Who said what users would like before any user was met, and how often real people agree."
+    )
     left, right, _ = st.columns(3)
     found = choose.study(root, read_only, left)
     if found is None:
@@ -154,12 +157,12 @@ def _places(given: PreferenceSet) -> None:
             "array": 1.96 * data["error"],
             "thickness": 1.5,
             "width": 0,
-            "color": GREY,
+            "color": ink(),
         },
         marker={"color": "#56B4E9"},
         hovertemplate="place %{x}: %{y:.1%} liked<extra></extra>",
     )
-    figure.add_hline(y=mean, line={"dash": "dot", "width": 1.2, "color": GREY})
+    figure.add_hline(y=mean, line={"dash": "dot", "width": 1.2, "color": ink()})
     figure.update_layout(
         xaxis={"title": "place of the candidate", "dtick": 1},
         yaxis={"title": "share the teacher likes", "tickformat": ".0%"},

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from simrec.app import choose, load
-from simrec.app.charts import GREY, dress
+from simrec.app.charts import dress, ink
 from simrec.app.population import SEEDS, by_segment, world_report
 from simrec.app.show import chart, csv, say
 from simrec.app.style import card, grid, plain_table
@@ -27,6 +27,10 @@ _THIRDS = {
 def page(root: Path, read_only: bool) -> None:
     """Show the users of a study."""
     st.title("Users and realism")
+    st.caption(
+        "Who the simulated users are: how well they foretell real people's ratings, and what "
+        "can be gained from them at most."
+    )
     found = choose.study(root, read_only)
     if found is None:
         return
@@ -115,7 +119,7 @@ def _bounds(bounds: dict[str, dict[str, float]], unit: str) -> None:
             "type": "data",
             "array": 1.96 * frame["reward_se"],
             "thickness": 1.5,
-            "color": GREY,
+            "color": ink(),
         },
         customdata=frame["length"],
         hovertemplate=f"%{{x:.2f}} {unit} in %{{customdata:.1f}} steps a session<extra></extra>",
@@ -162,7 +166,7 @@ def _segments(found: Overview) -> None:
                 "array": 1.96 * mine["error"],
                 "thickness": 1.3,
                 "width": 2,
-                "color": GREY,
+                "color": ink(),
             },
             customdata=mine[["sessions", "lost"]],
             hovertemplate="%{y:.3f}; %{customdata[0]:,} sessions, %{customdata[1]:.0f} users lost "

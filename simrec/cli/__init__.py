@@ -109,6 +109,7 @@ def demo(root: Root = Path("runs"), workers: Workers = None) -> None:
     page = write_report(runs, folder / "report.html")
     typer.echo(f"\nreport with learning curves: {page}")
     typer.echo("next, try one of these:")
+    typer.echo(f"  simrec app --runs {root}   the dashboard (in the repository: make app)")
     typer.echo(f"  simrec compare {folder} --json -")
     typer.echo("  simrec data info toy")
     typer.echo("  simrec run configs/demo.yaml --set study=boredom --set world.boredom=1.5")

@@ -46,6 +46,7 @@ def streamlit_command(
         "server.port": str(port),
         "server.headless": str(headless).lower(),
         "server.fileWatcherType": "none",
+        "server.showEmailPrompt": "false",  # else a first start waits for somebody to type
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         **{f"theme.{base}.primaryColor": colour for base, colour in _ACCENT.items()},

@@ -19,6 +19,9 @@ def compare_command(
     markdown_path: Annotated[
         Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")
     ] = None,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Print all that runs noted, and what it means.")
+    ] = False,
 ) -> None:
     """Compare the strategies of a study, with 95 % intervals over seeds.
 
@@ -31,6 +34,7 @@ def compare_command(
         show,
         show_contrasts,
         show_doses,
+        show_measures,
         show_overall,
         show_targets,
     )
@@ -55,6 +59,8 @@ def compare_command(
         console = Console(width=120)  # a pipe has no width of its own
     for comparison in comparisons:
         show(comparison, console)
+        if measures:
+            show_measures(comparison, console)
     show_contrasts(outcomes(comparisons), console)
     show_targets(targets(comparisons), console)
     if len(comparisons) > 1:

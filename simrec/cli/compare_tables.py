@@ -12,7 +12,6 @@ from simrec.contrasts import LEVEL, REWARDS, Outcome, overall
 from simrec.doses import BASE, DoseResponse
 from simrec.findings import (
     COLUMNS,
-    Column,
     bounds_line,
     cautions,
     legend,
@@ -20,9 +19,11 @@ from simrec.findings import (
     side_columns,
     verdict,
 )
+from simrec.side import Noted
 from simrec.target import MARGIN, RULE, Target
 
 WIDE = 8  # columns that a terminal has room for
+ABREAST = 5  # of them, where each holds an interval
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -125,8 +126,32 @@ def _table(title: str, first: str, titles: Iterable[str]) -> Table:
     return table
 
 
-def _side(comparison: Comparison, columns: Sequence[Column]) -> Table:
-    table = _table("Beside them, means over seeds", "strategy", (c.title for c in columns))
+def show_measures(comparison: Comparison, console: Console) -> None:
+    """Print everything the runs noted, a measure a row, with intervals and what each means."""
+    measures = side_columns(comparison, every=True)
+    if not measures:
+        console.print("These runs noted no measures; runs made by today's simrec do.")
+        return
+    known = comparison.side_measures()
+    names = list(known)
+    for first in range(0, len(names), ABREAST):
+        shown = names[first : first + ABREAST]
+        title = f"{comparison.study}: what the runs noted, means over seeds with 95 % intervals"
+        table = _table(title, "measure", shown)
+        for of in measures:
+            cells = (
+                _cell(known[n][of.measure].texts(of.digits)) if of.measure in known[n] else ""
+                for n in shown
+            )
+            table.add_row(_cell((of.title, of.unit)), *cells)
+        console.print(table)
+    for of in measures:
+        if of.about:
+            console.print(Text(f"{of.title}: {of.about}.", style="dim"))
+
+
+def _side(comparison: Comparison, columns: Sequence[Noted]) -> Table:
+    table = _table("Beside them, means over seeds", "strategy", (c.head for c in columns))
     for name, found in comparison.side_measures().items():
         cells = (found[c.measure].texts(c.digits)[0] if c.measure in found else "" for c in columns)
         table.add_row(Text(name), *cells)

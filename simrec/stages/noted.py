@@ -103,8 +103,8 @@ def measures(
     found |= _since_shift(world, inside, inputs)
     rows = underway.snapshots.rows if underway.snapshots is not None else []
     if rows:
-        clicks = np.array(rows[-1]["clicks"])
-        found["greedy_end"] = float(metrics.normalised(clicks, bounds["random"], bounds["oracle"]))
+        greedy = np.array(rows[-1]["reward"])
+        found["greedy_end"] = float(metrics.normalised(greedy, bounds["random"], bounds["oracle"]))
     if "entropy" in updates:
         found["policy_entropy"] = float(updates["entropy"].mean())
     if "frozen_share" in updates:
