@@ -148,7 +148,7 @@ def bench_env(
         `options` (cost of a step relative to the default), `limits`, `memory_mb` and `goals`.
     """
     from simrec.envs.compiled import pack
-    from simrec.envs.limits import Bare, copy_rate, floor_seconds, gather_seconds
+    from simrec.envs.limits import Bare, Gather, copy_rate, floor_seconds
 
     rng = np.random.default_rng(2)
     cells = [
@@ -186,6 +186,9 @@ def bench_env(
         drawn = np.random.default_rng(1).integers(small.n_items, size=(16, batch, k))
         bare = Bare(pack(small).rows, drawn)
         cells.append(Cell(f"bare loop B={batch} k={k} I={small.n_items}", bare.step, batch, []))
+    gathers = {size: Gather(pack(world).rows) for size, world in worlds.items()}
+    rows = {size: Cell(f"rows I={size}", it.step, it.size, []) for size, it in gathers.items()}
+    cells += rows.values()
     task = None if bars is None else bars.add("compile", len(cells))
     for cell in cells:
         cell.step()
@@ -199,7 +202,7 @@ def bench_env(
             if bars is not None and task is not None:
                 bars.advance(task)
     for size in items:
-        row = gather_seconds(pack(worlds[size]).rows)
+        row = min(rows[size].taken)
         for k in slates:
             for b in batches:
                 state = _state_bytes(k)

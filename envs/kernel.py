@@ -15,18 +15,19 @@ import numpy as np
 from numba import carray
 
 from simrec.envs.blocks import at as pointer
+from simrec.envs.blocks import fetch
 from simrec.envs.kernel_after import display, look_on, remember, settle
 from simrec.envs.kernel_begin import begin_row, fetch_user, who_arrives
-from simrec.envs.kernel_chunk import fetch_ahead, heed, respond, score
+from simrec.envs.kernel_chunk import heed, respond, score
 from simrec.envs.kernel_parts import session_key, show
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, BEFORE, BY_BUDGET, BY_LIKES, BY_MINUTES, CHUNK, CLICKS, COUNTS, ENDED, EPISODE,
-    HAS_WATCH, HISTORY, HORIZON, KEYS, LAST_COUNTS, LAST_FEEDBACK, LAST_HISTORY, LAST_STEP,
+    BATCH, BY_BUDGET, BY_LIKES, BY_MINUTES, CHUNK, CLICKS, COUNTS, ENDED, EPISODE,
+    HAS_WATCH, HORIZON, KEYS, LAST_COUNTS, LAST_FEEDBACK, LAST_HISTORY, LAST_STEP,
     LAST_SUMS, LEAVES, LENGTH, N_ITEMS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, PAYS, REWARD,
-    SHOWN, STAMP, STEP, SUMS, USER, WINDOW, entry, part,
+    SHORT, STAMP, STEP, SUMS, USER, WINDOW, entry, part,
 )
 # fmt: on
 # isort: on
@@ -48,9 +49,35 @@ def _refused(at, ints, slates):
 
 
 @part
-def _begin_again(at, ints, seed, known, n_ended):
+def _greet(at, ints, seed, known, n_ended):
+    """See who comes next to the rows listed in ENDED from `known` on, and ask for what it takes."""
+    batch, length = ints[BATCH], ints[LENGTH]
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
+    ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
+    last_counts = carray(pointer(at[LAST_COUNTS]), (batch, 3), np.int64)
+    for x in range(known + 1, n_ended + 1):
+        b = ended[x]
+        last_counts[b, 0] = counts[b, USER]
+        last_counts[b, 1] = counts[b, EPISODE]
+        last_counts[b, 2] = counts[b, STEP]
+        keys[b] = session_key(b, counts[b, EPISODE] + 1, seed, at, ints)
+        user = who_arrives(keys[b], at, ints)
+        fetch_user(user, at, ints)
+        if length > SHORT:
+            for line in range(0, length * 8, 64):
+                fetch(at[LAST_HISTORY] + b * length * 8 + line)
+                fetch(at[OUT_HISTORY] + b * length * 8 + line)
+            for line in range(0, length * 4, 64):
+                fetch(at[LAST_FEEDBACK] + b * length * 4 + line)
+                fetch(at[OUT_FEEDBACK] + b * length * 4 + line)
+        counts[b, USER] = user
+
+
+@part
+def _begin_again(at, ints, known, n_ended):
     """Keep the ends of the sessions listed in ENDED from `known` on, and begin the next ones."""
-    batch, k = ints[BATCH], ints[SHOWN]
+    batch = ints[BATCH]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
@@ -58,28 +85,16 @@ def _begin_again(at, ints, seed, known, n_ended):
     step_out = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
     who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
     last_step = carray(pointer(at[LAST_STEP]), (batch,), np.int64)
-    last_counts = carray(pointer(at[LAST_COUNTS]), (batch, 3), np.int64)
     last_sums = carray(pointer(at[LAST_SUMS]), (batch, 2), np.float64)
-    start = ints[BEFORE] + ints[HISTORY] - ints[LENGTH]
     for x in range(known + 1, n_ended + 1):
         b = ended[x]
         step = counts[b, STEP]
-        show(b, start + step * k, 0, at, ints, LAST_HISTORY, LAST_FEEDBACK)
+        show(b, step, at, ints, LAST_HISTORY, LAST_FEEDBACK)
         last_step[b] = step
-        last_counts[b, 0] = counts[b, USER]
-        last_counts[b, 1] = counts[b, EPISODE]
-        last_counts[b, 2] = step
         last_sums[b, 0] = sums[b, CLICKS]
         last_sums[b, 1] = sums[b, REWARD]
-        episode = counts[b, EPISODE] + 1
-        key = session_key(b, episode, seed, at, ints)
-        counts[b, EPISODE], keys[b] = episode, key
-        counts[b, USER] = who_arrives(key, at, ints)
-        fetch_user(counts[b, USER], at, ints)
-    for x in range(known + 1, n_ended + 1):
-        b = ended[x]
-        begin_row(b, counts[b, USER], counts[b, EPISODE], keys[b], at, ints)
-        show(b, start, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        begin_row(b, counts[b, USER], counts[b, EPISODE] + 1, keys[b], at, ints)
+        show(b, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
         step_out[b] = 0
         who[b, 0] = counts[b, USER]
         who[b, 1] = counts[b, EPISODE]
@@ -117,10 +132,8 @@ def _advance(at, ints, floats, seed, date, again, fresh, slates):
     if again:
         _forget_ends(at, batch)
     n_ended = 0
-    fetch_ahead(0, CHUNK, at, ints, slates)
     for chunk in range(0, batch, CHUNK):
         n = min(CHUNK, batch - chunk)
-        fetch_ahead(chunk + CHUNK, CHUNK, at, ints, slates)
         score(chunk, n, at, ints, floats, slates)
         heed(chunk, n, at, ints, date, slates)
         respond(chunk, n, at, ints, floats, watched, slates)
@@ -129,9 +142,11 @@ def _advance(at, ints, floats, seed, date, again, fresh, slates):
         remember(chunk, n, at, ints, floats, oldest, slates)
         known = n_ended
         n_ended = settle(chunk, n, at, ints, floats, known)
+        if again:
+            _greet(at, ints, seed, known, n_ended)
         display(chunk, n, at, ints, again, fresh)
         if again:
-            _begin_again(at, ints, seed, known, n_ended)
+            _begin_again(at, ints, known, n_ended)
     ended[0] = n_ended
     return n_ended
 

@@ -13,15 +13,15 @@ from numba import carray
 
 from simrec.envs.blocks import BLOCK, add, pile, put
 from simrec.envs.blocks import at as pointer
-from simrec.envs.kernel_parts import show, watch_ratio
+from simrec.envs.kernel_parts import show, show_newest, watch_ratio
 from simrec.envs.signals import LIKE_FROM
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    ALIKE, BATCH, BEFORE, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK,
+    ALIKE, BATCH, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK,
     CLICKED, CLICKS, COUNTS, EFFORT, ENDED, EPISODE, HAS_RING, HAS_SATED, HAS_SEEN, HAS_WATCH,
-    HISTORY, HORIZON, KINDS, LATELY, LEAVES, LENGTH, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_FEEDBACK,
+    HORIZON, KINDS, LATELY, LEAVES, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_FEEDBACK,
     OUT_HISTORY, OUT_LEFT, OUT_REWARD, OUT_STEP, OUT_WATCH, OUT_WHO, PATIENCE, PAYS, REACH, REWARD,
     RING, SATED, SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, THEMES, TOPICS,
     USER, VECTOR, WIDE, WIDTH, WINDOW, WITHIN, part,
@@ -60,7 +60,7 @@ def look_on(chunk, n, at, ints, k):
     z = carray(pointer(at[SCRATCH]), (k, CHUNK), np.float64)
     clicked = carray(pointer(at[CLICKED]), (k, CHUNK), np.float32)
     within = carray(pointer(at[WITHIN]), (k, CHUNK), np.float64)
-    signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+    signals = carray(pointer(at[SIGNALS]), (4, CHUNK), np.float64)
     watch = carray(pointer(at[OUT_WATCH]), (ints[BATCH], k), np.float32)
     for c in range(n):
         minutes, likes, best = 0.0, 0.0, 0.0
@@ -71,7 +71,7 @@ def look_on(chunk, n, at, ints, k):
             best = max(best, ratio)
             if has_watch:
                 watch[chunk + c, j] = ratio
-        signals[c, MINUTES], signals[c, LIKES], signals[c, BEST] = minutes, likes, best
+        signals[MINUTES, c], signals[LIKES, c], signals[BEST, c] = minutes, likes, best
 
 
 @part
@@ -104,7 +104,7 @@ def remember(chunk, n, at, ints, floats, oldest, slates):
                  blocks)  # fmt: skip
     if has_sated or has_seen or drift > 0.0:
         clicked = carray(pointer(at[CLICKED]), (k, CHUNK), np.float32)
-        signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+        signals = carray(pointer(at[SIGNALS]), (4, CHUNK), np.float64)
         vector = carray(pointer(at[VECTOR]), (batch, wide), np.float32)
         reach = carray(pointer(at[REACH]), (batch,), np.float32)
         table = carray(pointer(at[TABLE]), (n_items, wide), np.float32)
@@ -120,7 +120,7 @@ def remember(chunk, n, at, ints, floats, oldest, slates):
                     add(tired, themes, clicked[j, c], blocks)
                 if has_seen:
                     add(seen, themes, np.float32(1.0), blocks)
-            clicks = signals[c, CLICKS]
+            clicks = signals[CLICKS, c]
             if drift > 0.0 and clicks > 0.0:
                 _drift(
                     vector[b], floats[0] * reach[b], table, slates[b], clicked[:, c], clicks, drift,
@@ -137,7 +137,7 @@ def settle(chunk, n, at, ints, floats, n_ended):
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
     alike = carray(pointer(at[ALIKE]), (CHUNK,), np.float64)
-    signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+    signals = carray(pointer(at[SIGNALS]), (4, CHUNK), np.float64)
     step_out = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
     reward = carray(pointer(at[OUT_REWARD]), (batch,), np.float64)
     left_out = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
@@ -145,19 +145,19 @@ def settle(chunk, n, at, ints, floats, n_ended):
     ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
     for c in range(n):
         b = chunk + c
-        clicks = signals[c, CLICKS]
+        clicks = signals[CLICKS, c]
         good = alike[c] < tolerance * k if leaves == BY_BOREDOM else clicks > 0.0
         streak = (counts[b, STREAK] + 1) * (1 - np.int64(good))
         left = streak >= patience
         if leaves == BY_BUDGET:
-            sums[b, EFFORT] += 1.0 - refund * signals[c, BEST]
+            sums[b, EFFORT] += 1.0 - refund * signals[BEST, c]
             left = sums[b, EFFORT] >= budget
         if pays == BY_CLICKS:
             earned = clicks
         elif pays == BY_MINUTES:
-            earned = minutes * signals[c, MINUTES]
+            earned = minutes * signals[MINUTES, c]
         elif pays == BY_LIKES:
-            earned = signals[c, LIKES]
+            earned = signals[LIKES, c]
         else:
             earned = 0.0 if left else 1.0
         step = counts[b, STEP] + 1
@@ -174,23 +174,18 @@ def settle(chunk, n, at, ints, floats, n_ended):
 @part
 def display(chunk, n, at, ints, again, fresh):
     """Show the records of sessions that go on; without `again` of those that ended as well."""
-    batch, k, length = ints[BATCH], ints[SHOWN], ints[LENGTH]
-    start, newest = ints[BEFORE] + ints[HISTORY] - length, length - 2 * k
+    batch = ints[BATCH]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     left = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
     cut = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
     who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
-    if length <= 2 * BLOCK:  # shorter than it takes to find out what is needed
-        for b in range(chunk, chunk + n):
-            show(b, start + counts[b, STEP] * k, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
-            who[b, 0] = counts[b, USER]
-            who[b, 1] = counts[b, EPISODE]
-        return
     for b in range(chunk, chunk + n):
         step = counts[b, STEP]
         if (step > 1) & (not fresh):  # if it ended, this will be written over
-            show(b, start + step * k, newest, at, ints, OUT_HISTORY, OUT_FEEDBACK)
-        elif not (again and (left[b] or cut[b])):  # two steps ago there was another session
-            show(b, start + step * k, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+            continue
+        if not (again and (left[b] or cut[b])):  # two steps ago there was another session
+            show(b, step, at, ints, OUT_HISTORY, OUT_FEEDBACK)
             who[b, 0] = counts[b, USER]
             who[b, 1] = counts[b, EPISODE]
+    if not fresh:
+        show_newest(chunk, n, at, ints)

@@ -11,16 +11,16 @@ from numba import carray
 
 from simrec.envs.blocks import at as pointer
 from simrec.envs.blocks import fetch
-from simrec.envs.kernel_parts import ARRIVAL, session_key, show, then, unit
+from simrec.envs.kernel_parts import ARRIVAL, mark_of, session_key, show, show_newest, then, unit
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    ARRIVALS, BATCH, BEFORE, BY_RECORD, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE, HAS_FACTORS,
-    HAS_RING, HAS_SATED, HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LENGTH, LIKED, MARKS, N_ARRIVALS,
-    N_MARKS, N_THEMES, N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, REWARD, RING,
-    SATED, SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER,
-    USER_EFFECT, USER_VECTORS, VECTOR, WIDE, WIDTH, WINDOW, entry, part,
+    ARRIVALS, BATCH, BEFORE, BY_BOTH, BY_RECORD, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE,
+    HAS_DRIFT, HAS_FACTORS, HAS_RING, HAS_SATED, HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LIKED,
+    MARKS, N_ARRIVALS, N_THEMES, N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH,
+    REWARD, RING, SATED, SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE,
+    TOPICS, USER, USER_EFFECT, USER_VECTORS, VECTOR, WIDE, WIDTH, WINDOW, WORDS, entry, part,
 )
 # fmt: on
 # isort: on
@@ -57,7 +57,7 @@ def begin_row(b, u, episode, key, at, ints):
     sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
     items = carray(pointer(at[ITEMS] + (b * tape + before) * 4), h, np.int32)
-    liked = carray(pointer(at[LIKED] + (b * tape + before) * 4), h, np.float32)
+    liked = carray(pointer(at[LIKED] + b * tape + before), h, np.uint8)
     start_items = carray(pointer(at[START_ITEMS] + u * h * 8), h, np.int64)
     start_liked = carray(pointer(at[START_LIKED] + u * h * 4), h, np.float32)
     own = at[USER_VECTORS] + u * width * 4
@@ -71,14 +71,15 @@ def begin_row(b, u, episode, key, at, ints):
     sums[b, EFFORT] = 0.0
     for x in range(h):
         items[x] = start_items[x]
-        liked[x] = start_liked[x]
+        liked[x] = start_liked[x] > 0
     if ints[SEARCH] != BY_RECORD:
-        marks = carray(pointer(at[MARKS] + b * N_MARKS * 8), N_MARKS, np.uint64)
-        for x in range(N_MARKS):
+        words = ints[WORDS]
+        marks = carray(pointer(at[MARKS] + b * words * 8), words, np.uint64)
+        for x in range(words):
             marks[x] = np.uint64(0)
         for x in range(h):
-            item = start_items[x]
-            marks[(item >> 6) & (N_MARKS - 1)] |= np.uint64(1) << np.uint64(item & 63)
+            word, bits = mark_of(start_items[x], words, ints[SEARCH] == BY_BOTH)
+            marks[word] |= bits
     if ints[HAS_RING]:
         ring = carray(pointer(at[RING]), (ints[WINDOW], batch), np.int32)
         for x in range(ints[WINDOW]):
@@ -94,11 +95,13 @@ def begin_row(b, u, episode, key, at, ints):
         vector = carray(pointer(at[VECTOR] + b * wide * 4), wide, np.float32)
         taste = carray(pointer(own), width, np.float32)
         effect[b] = carray(pointer(at[USER_EFFECT]), (n_users,), np.float32)[u]
-        square = np.float32(0.0)
         for d in range(width):
             vector[d] = taste[d]
-            square += taste[d] * taste[d]
-        reach[b] = math.sqrt(square)
+        if ints[HAS_DRIFT]:
+            square = np.float32(0.0)
+            for d in range(width):
+                square += taste[d] * taste[d]
+            reach[b] = math.sqrt(square)
 
 
 @part
@@ -112,7 +115,7 @@ def who_arrives(key, at, ints):
 @part
 def _begin(at, ints, seed, rows, episodes, users):
     """Begin episodes (n,) in batch rows (n,); users (n,) below 0 are drawn and written."""
-    batch, first = ints[BATCH], ints[BEFORE] + ints[HISTORY] - ints[LENGTH]
+    batch = ints[BATCH]
     step = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
     who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
     for r in range(len(rows)):
@@ -121,7 +124,7 @@ def _begin(at, ints, seed, rows, episodes, users):
         if users[r] < 0:
             users[r] = who_arrives(key, at, ints)
         begin_row(b, users[r], episodes[r], key, at, ints)
-        show(b, first, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        show(b, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
         step[b] = 0
         who[b, 0] = users[r]
         who[b, 1] = episodes[r]
@@ -135,20 +138,22 @@ def _record(at, ints, fresh, slates, clicked):
     With `fresh` all of every observation is written, as `simrec.envs.compiled` wants it.
     """
     batch, k = slates.shape
-    length, h, before, tape = ints[LENGTH], ints[HISTORY], ints[BEFORE], ints[TAPE]
+    h, before, tape = ints[HISTORY], ints[BEFORE], ints[TAPE]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     items = carray(pointer(at[ITEMS]), (batch, tape), np.int32)
-    liked = carray(pointer(at[LIKED]), (batch, tape), np.float32)
+    liked = carray(pointer(at[LIKED]), (batch, tape), np.uint8)
     step = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
     for b in range(batch):
         end = before + h + counts[b, STEP] * k
         for j in range(k):
             items[b, end + j] = slates[b, j]
-            liked[b, end + j] = clicked[b, j]
+            liked[b, end + j] = clicked[b, j] > 0
         counts[b, STEP] += 1
         step[b] = counts[b, STEP]
-        skip = 0 if fresh or counts[b, STEP] == 1 else length - 2 * k
-        show(b, end + k - length, skip, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        if fresh or step[b] == 1:
+            show(b, step[b], at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        else:
+            show_newest(b, 1, at, ints)
     return batch
 
 

@@ -10,58 +10,39 @@ each, so that the processor has room for them.
 import numpy as np
 from numba import carray
 
+from simrec.envs.block_copies import narrow, unfold
 from simrec.envs.blocks import BLOCK, add, dot, fetch, holds, put
 from simrec.envs.blocks import at as pointer
-from simrec.envs.kernel_parts import choose, exp, luck_of
-from simrec.envs.kernel_scores import score_four, score_one
+from simrec.envs.kernel_parts import choose, exp, luck_of, mark_of
+from simrec.envs.kernel_scores import (
+    score_each,
+    score_eight,
+    score_four,
+    score_one,
+    score_two,
+)
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
     AHEAD, ALIKE, APPEARS, ASIDE, BASE, BATCH, BEFORE, BY_BOREDOM, BY_MARK, BY_RECORD, CHOICE,
-    CHUNK, CLICKED, CLICKS, COUNTS, EFFECT, EXPIRES, HAS_LIVES, HAS_SATED, HAS_SEEN, HAS_TILT,
-    HISTORY, ITEMS, KEYS, KINDS, LANES, LATELY, LEAVES, LENGTH, LIKED, LUCK, MARKS, MOST, NEAR,
-    N_ITEMS, N_MARKS, ODDS, OUT_FEEDBACK, OUT_HISTORY, QUERY, SATED, SCRATCH, SEARCH, SEEN, SIGNALS,
-    STEP, TABLE, TAPE, THEMES, TILT, TOPICS, VECTOR, WIDE, WINDOW, WITHIN, part,
+    CHUNK, CLICKED, CLICKS, COUNTS, EFFECT, EXPIRES, FOUND, HAS_LIVES, HAS_SATED, HAS_SEEN,
+    HAS_TILT, HISTORY, HITS, ITEMS, KEYS, KINDS, LANES, LANE_KEYS, LANE_STEPS, LATELY, LEAVES,
+    LENGTH, LIKED, LUCK, MARKS, MOST, NEAR, N_ITEMS, ODDS, QUERY, SATED, SCRATCH, SEARCH, SEEN,
+    SIGNALS,
+    STEP, TABLE, TAPE, THEMES, TILT, TOPICS, VECTOR, WEIGHTS, WIDE, WINDOW, WITHIN, WORDS, part,
 )
 # fmt: on
 # isort: on
 
 
 @part
-def fetch_ahead(chunk, n, at, ints, slates):
-    """Ask for what a chunk will need of the long rows; short ones the processor asks for itself."""
-    batch, k = slates.shape
-    tape, length = ints[TAPE], ints[LENGTH]
-    start, newest = ints[BEFORE] + ints[HISTORY], length - 2 * k
-    marked = ints[SEARCH] != BY_RECORD
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    items_at, liked_at, marks_at = at[ITEMS], at[LIKED], at[MARKS]
-    history_at, feedback_at = at[OUT_HISTORY], at[OUT_FEEDBACK]
-    for b in range(chunk, min(chunk + n, batch)):
-        if marked:
-            for line in range(0, N_MARKS * 8, 64):
-                fetch(marks_at + b * N_MARKS * 8 + line)
-        place = (b * tape + start + counts[b, STEP] * k) * 4
-        for line in range(-2 * BLOCK * 4, BLOCK * 4, 64):
-            fetch(items_at + place + line)
-        fetch(liked_at + place)
-        place = b * length + newest
-        for line in range(0, 16 * k + 64, 64):
-            fetch(history_at + place * 8 + line)
-        for line in range(0, 8 * k + 64, 64):
-            fetch(feedback_at + place * 4 + line)
-
-
-@part
-def _fetch_rows(first, last, at, ints, slates):
-    """Ask for what the table holds of the items first to last - 1 of the slates, row after row."""
-    n, row_bytes = slates.size, ints[WIDE] * 4
-    table_at, aside_at = at[TABLE], at[ASIDE]
-    items = carray(pointer(slates.ctypes.data), n, np.int64)
-    for x in range(first, min(last, n)):
-        row = table_at + items[x] * row_bytes
-        fetch(aside_at + items[x] * 8)
+def _fetch_rows(first, last, items, table, row_bytes, aside):
+    """Ask for what the table holds of the items whose numbers lie from `first` on."""
+    for place in range(items + first * 8, items + last * 8, 8):
+        item = carray(pointer(place), 1, np.int64)[0]
+        row = table + item * row_bytes
+        fetch(aside + item * 8)
         for line in range(0, row_bytes, 64):
             fetch(row + line)
 
@@ -72,19 +53,23 @@ def _wishes(chunk, n, at, ints, floats, k):
     batch, topics, window = ints[BATCH], ints[TOPICS], ints[WINDOW]
     has_sated, has_seen = ints[HAS_SATED], ints[HAS_SEEN]
     moods = has_sated or has_seen or ints[HAS_TILT]
-    intercept, boredom, satiation, novelty = floats[1], floats[2], floats[10], floats[12]
+    intercept, satiation, novelty = floats[1], floats[10], floats[12]
     topic_bytes, blocks = topics * 4, topics // BLOCK
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
     effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
+    weights = carray(pointer(at[WEIGHTS]), (window + 1,), np.float32)
+    query_at, lately = at[QUERY], at[LATELY]
     base = carray(pointer(at[BASE]), (CHUNK,), np.float64)
     luck = carray(pointer(at[LUCK]), (CHUNK,), np.float64)
+    lane_keys = carray(pointer(at[LANE_KEYS]), (CHUNK,), np.uint64)
+    lane_steps = carray(pointer(at[LANE_STEPS]), (CHUNK,), np.int64)
     for c in range(n):
         b = chunk + c
+        lane_keys[c], lane_steps[c] = keys[b], counts[b, STEP]
         shown = counts[b, STEP] * k
-        query = at[QUERY] + c * topic_bytes
-        weight = np.float32(-boredom / max(min(window, shown), 1))
-        put(query, at[LATELY] + b * topic_bytes, weight, blocks)
+        query = query_at + c * topic_bytes
+        put(query, lately + b * topic_bytes, weights[min(window, shown)], blocks)
         base[c] = intercept + effect[b]
         if moods:
             add(query, at[TILT], np.float32(1.0), blocks)
@@ -94,12 +79,8 @@ def _wishes(chunk, n, at, ints, floats, k):
                 part = np.float32(-novelty / max(shown, 1))
                 add(query, at[SEEN] + b * topic_bytes, part, blocks)
                 base[c] += novelty
-    if n == CHUNK:  # a number known beforehand makes vector instructions of it
-        for c in range(CHUNK):
-            luck[c] = luck_of(keys[chunk + c], counts[chunk + c, STEP], 0)
-    else:
-        for c in range(n):
-            luck[c] = luck_of(keys[chunk + c], counts[chunk + c, STEP], 0)
+    for c in range(CHUNK if n > BLOCK else BLOCK):
+        luck[c] = luck_of(lane_keys[c], lane_steps[c], 0)
 
 
 @part
@@ -112,13 +93,16 @@ def score(chunk, n, at, ints, floats, slates):
         at[TABLE], at[ASIDE], at[THEMES], at[QUERY], at[SCRATCH], at[KINDS]
     )  # fmt: skip
     items, own = slates.ctypes.data + chunk * k * 8, at[VECTOR] + chunk * row_bytes
-    far = ints[N_ITEMS] * row_bytes > NEAR
+    far, end, ahead = ints[N_ITEMS] * row_bytes > NEAR, (batch - chunk) * k, max(AHEAD // k, 1)
+    if far and chunk == 0:
+        _fetch_rows(0, min(ahead * k, end), items, table, row_bytes, aside)
     _wishes(chunk, n, at, ints, floats, k)
     if k == 1:
-        if far:
-            _fetch_rows(chunk + CHUNK, chunk + 2 * CHUNK, at, ints, slates)
         for c in range(0, n - 3, 4):
-            score_four(items + c * 8, z_at + c * 8, 8, kinds + c * 8, table, row_bytes, aside,
+            if far:
+                ask = min(c + ahead, end)
+                _fetch_rows(ask, min(ask + 4, end), items, table, row_bytes, aside)
+            score_each(items + c * 8, z_at + c * 8, 8, kinds + c * 8, table, row_bytes, aside,
                        own + c * row_bytes, row_bytes, themes, topic_bytes,
                        query + c * topic_bytes, topic_bytes)  # fmt: skip
         for c in range(n // 4 * 4, n):
@@ -128,24 +112,32 @@ def score(chunk, n, at, ints, floats, slates):
     else:
         for c in range(n):
             if far:
-                ask = (chunk + c) * k + AHEAD
-                _fetch_rows(ask, ask + k, at, ints, slates)
+                ask = min((c + ahead) * k, end)
+                _fetch_rows(ask, min(ask + k, end), items, table, row_bytes, aside)
             x, y = c * k * 8, z_at + c * 8
-            for _ in range(k // 4):
+            for _ in range(k // 8):
+                score_eight(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
+                            own, 0, themes, topic_bytes, query, 0)  # fmt: skip
+                x, y = x + 64, y + 8 * CHUNK * 8
+            if k & 4:
                 score_four(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
                            own, 0, themes, topic_bytes, query, 0)  # fmt: skip
                 x, y = x + 32, y + 4 * CHUNK * 8
-            for _ in range(k % 4):
+            if k & 2:
+                score_two(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
+                          own, 0, themes, topic_bytes, query, 0)  # fmt: skip
+                x, y = x + 16, y + 2 * CHUNK * 8
+            if k & 1:
                 score_one(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
                           own, 0, themes, topic_bytes, query, 0)  # fmt: skip
-                x, y = x + 8, y + CHUNK * 8
             own += row_bytes
             query += topic_bytes
     base = carray(pointer(at[BASE]), (CHUNK,), np.float64)
     z = carray(pointer(z_at), (k * CHUNK,), np.float64)
     odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
+    side = CHUNK if n > BLOCK else BLOCK  # users side by side: few, for one alone
     for j in range(k):
-        for c in range(CHUNK):
+        for c in range(side):
             x = j * CHUNK + c
             z[x] = min(max(z[x] + base[c], -MOST), MOST)
             odds[x] = exp(z[x])
@@ -163,41 +155,87 @@ def score(chunk, n, at, ints, floats, slates):
 
 
 @part
-def heed(chunk, n, at, ints, date, slates):
-    """Set the odds to 0 of items that the users have seen, or that are not there."""
+def _heed_record(chunk, n, at, ints, slates):
+    """Set the odds to 0 of items that the users have seen, by a look at the whole record."""
     batch, k = slates.shape
-    n_items, search, tape = ints[N_ITEMS], ints[SEARCH], ints[TAPE]
-    start, blocks = ints[BEFORE] + ints[HISTORY], (ints[LENGTH] + BLOCK - 1) // BLOCK
+    tape, start = ints[TAPE], ints[BEFORE] + ints[HISTORY]
+    blocks = (ints[LENGTH] + BLOCK - 1) // BLOCK
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
-    slates_at, items_at, marks_at = slates.ctypes.data, at[ITEMS], at[MARKS]
     for c in range(n):
         b = chunk + c
-        slate = carray(pointer(slates_at + b * k * 8), k, np.int64)
-        past = items_at + (b * tape + start + counts[b, STEP] * k - blocks * BLOCK) * 4
-        if search == BY_RECORD:
-            for j in range(k):
-                known = holds(past, np.int32(slate[j]), blocks)
-                for i in range(j):
-                    known |= slate[i] == slate[j]
-                odds[j * CHUNK + c] = 0.0 if known else odds[j * CHUNK + c]
-            continue
-        marks = carray(pointer(marks_at + b * N_MARKS * 8), N_MARKS, np.uint64)
+        slate = carray(pointer(slates.ctypes.data + b * k * 8), k, np.int64)
+        past = at[ITEMS] + (b * tape + start + counts[b, STEP] * k - blocks * BLOCK) * 4
         for j in range(k):
-            item = slate[j]
-            word, bit = (item >> 6) & (N_MARKS - 1), np.uint64(1) << np.uint64(item & 63)
-            before = marks[word]
-            marks[word] = before | bit
-            known = (before & bit) != np.uint64(0)
-            if search == BY_MARK:
-                odds[j * CHUNK + c] = 0.0 if known else odds[j * CHUNK + c]
-            elif known:  # seen before, or earlier in the slate, or another item's mark
-                if holds(past, np.int32(item), blocks):
-                    odds[j * CHUNK + c] = 0.0
-                for i in range(j):
-                    if slate[i] == item:
-                        odds[j * CHUNK + c] = 0.0
+            known = holds(past, np.int32(slate[j]), blocks)
+            for i in range(j):
+                known |= slate[i] == slate[j]
+            odds[j * CHUNK + c] = 0.0 if known else odds[j * CHUNK + c]
+
+
+@part
+def _heed_marks(chunk, n, at, ints, slates):
+    """Set the odds to 0 of items that the users have seen, by their marks, and mark the slates."""
+    k, words = slates.shape[1], ints[WORDS]
+    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
+    items = carray(pointer(slates.ctypes.data + chunk * k * 8), n * k, np.int64)
+    marks = carray(pointer(at[MARKS] + chunk * words * 8), n * words, np.uint64)
+    for c in range(n):
+        for j in range(k):
+            word, bits = mark_of(items[c * k + j], words, False)
+            place = np.uint64(c * words) + word  # no sign, so it is not asked for
+            before = marks[place]
+            marks[place] = before | bits
+            odds[j * CHUNK + c] = 0.0 if before & bits else odds[j * CHUNK + c]
+
+
+@part
+def _heed_both(chunk, n, at, ints, slates):
+    """Do so where items share marks: the record tells which of those marked have been seen."""
+    batch, k = slates.shape
+    tape, h, words = ints[TAPE], ints[HISTORY], ints[WORDS]
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
+    items = carray(pointer(slates.ctypes.data + chunk * k * 8), n * k, np.int64)
+    marks = carray(pointer(at[MARKS] + chunk * words * 8), n * words, np.uint64)
+    found = carray(pointer(at[FOUND]), (k * CHUNK,), np.int64)
+    n_found = 0
+    for c in range(n):
+        for j in range(k):
+            word, bits = mark_of(items[c * k + j], words, True)
+            place = np.uint64(c * words) + word
+            before = marks[place]
+            marks[place] = before | bits
+            found[n_found] = j * CHUNK + c  # written over, unless it counts
+            n_found += (before & bits) == bits
+    starts = at[ITEMS] + (chunk * tape + ints[BEFORE]) * 4
+    for x in range(n_found):
+        c = found[x] % CHUNK
+        for line in range(0, (h + counts[chunk + c, STEP] * k) * 4, 64):
+            fetch(starts + c * tape * 4 + line)
+    for x in range(n_found):
+        j, c = found[x] // CHUNK, found[x] % CHUNK
+        item, length = items[c * k + j], h + counts[chunk + c, STEP] * k
+        blocks = (length + BLOCK - 1) // BLOCK
+        known = holds(starts + (c * tape + length - blocks * BLOCK) * 4, np.int32(item), blocks)
+        for i in range(j):  # or it is earlier in the slate
+            known |= items[c * k + i] == item
+        if known:
+            odds[j * CHUNK + c] = 0.0
+
+
+@part
+def heed(chunk, n, at, ints, date, slates):
+    """Set the odds to 0 of items that the users have seen, or that are not there."""
+    k, n_items, search = slates.shape[1], ints[N_ITEMS], ints[SEARCH]
+    if search == BY_RECORD:
+        _heed_record(chunk, n, at, ints, slates)
+    elif search == BY_MARK:
+        _heed_marks(chunk, n, at, ints, slates)
+    else:
+        _heed_both(chunk, n, at, ints, slates)
     if ints[HAS_LIVES]:
+        odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
         appears = carray(pointer(at[APPEARS]), (n_items,), np.int64)
         expires = carray(pointer(at[EXPIRES]), (n_items,), np.int64)
         for c in range(n):
@@ -213,25 +251,37 @@ def respond(chunk, n, at, ints, floats, watched, slates):
     batch, k = slates.shape
     tape, start = ints[TAPE], ints[BEFORE] + ints[HISTORY]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    keys = carray(pointer(at[KEYS] + chunk * 8), (n,), np.uint64)
+    keys = carray(pointer(at[LANE_KEYS]), (CHUNK,), np.uint64)
+    steps = carray(pointer(at[LANE_STEPS]), (CHUNK,), np.int64)
     luck = carray(pointer(at[LUCK]), (CHUNK,), np.float64)
-    signals = carray(pointer(at[SIGNALS]), (CHUNK, 4), np.float64)
+    clicks = carray(pointer(at[SIGNALS]), (4, CHUNK), np.float64)[CLICKS]
     odds = carray(pointer(at[ODDS]), (k, CHUNK), np.float64)
     clicked = carray(pointer(at[CLICKED]), (k, CHUNK), np.float32)
     within = carray(pointer(at[WITHIN]), (k, CHUNK), np.float64)
     lanes = carray(pointer(at[LANES]), (4, CHUNK), np.float64)
-    steps = counts[chunk : chunk + n, STEP]
-    choose(ints[CHOICE], n, floats[3], floats[4], watched, keys, steps, luck, lanes, odds, clicked,
-           within)  # fmt: skip
-    items_at, liked_at = at[ITEMS], at[LIKED]
+    words, side = (k + BLOCK - 1) // BLOCK, CHUNK if n > BLOCK else BLOCK
+    hits = carray(pointer(at[HITS]), (words, CHUNK), np.int32)
+    choose(ints[CHOICE], side, floats[3], floats[4], watched, keys, steps, luck, lanes, odds,
+           clicked, within)  # fmt: skip
+    for c in range(side):
+        clicks[c] = 0.0
+    for j in range(k):
+        word, bit = hits[j // BLOCK], np.int32(j % BLOCK)
+        if bit == 0:
+            for c in range(side):
+                word[c] = 0
+        for c in range(side):
+            word[c] |= np.int32(clicked[j, c]) << bit
+            clicks[c] += clicked[j, c]
+    items_at, liked_at, slates_at = at[ITEMS], at[LIKED], slates.ctypes.data
     for c in range(n):
         b = chunk + c
-        place = (b * tape + start + counts[b, STEP] * k) * 4
-        record = carray(pointer(items_at + place), k, np.int32)
-        liked = carray(pointer(liked_at + place), k, np.float32)
-        clicks = np.float32(0.0)
-        for j in range(k):
-            clicks += clicked[j, c]
-            record[j] = slates[b, j]
-            liked[j] = clicked[j, c]
-        signals[c, CLICKS] = clicks
+        place = b * tape + start + counts[b, STEP] * k
+        if k >= BLOCK // 2:
+            narrow(items_at + place * 4, slates_at + b * k * 8, k)
+        else:
+            record = carray(pointer(items_at + place * 4), k, np.int32)
+            for j in range(k):
+                record[j] = slates[b, j]
+        for w in range(words):  # what follows the k bytes is written later, or stays 0
+            unfold(liked_at + place + w * BLOCK, hits[w, c])

@@ -8,16 +8,16 @@ from typing import Any
 
 from numba import njit
 
-N_MARKS = 16  # words of marks a session: 1,024 bits that say which items it may have seen
-CHUNK = 64  # users served together, so that their numbers stay close at hand
+CHUNK = 128  # users served together, so that their numbers stay close at hand
 NEAR = 2**19  # bytes of an item table that stays in the cache: its rows need not be fetched
-AHEAD = 32  # rows that are fetched before they are needed
+SHORT = 64  # places of a history that is written as a whole rather than looked at closely
+AHEAD = 64  # rows of a big table that are fetched before they are needed
 MOST = 27.631021115928547  # logit(1 - 1e-12), as in choice.EDGE
 MULTINOMIAL, CASCADE, POSITION, DEPENDENT = range(4)
 BY_CLICKS, BY_MINUTES, BY_LIKES, BY_DEPTH = range(4)
 BY_STREAK, BY_BOREDOM, BY_BUDGET = range(3)
 # how an item seen before is found: in the record; by its mark, if every item has a mark of its own;
-# or in the record where there is a mark, which other items may have left as well
+# or in the record where there are two marks, which other items may have left as well
 BY_RECORD, BY_MARK, BY_BOTH = range(3)
 STEP, STREAK, USER, EPISODE = range(4)  # columns of counts
 CLICKS, REWARD, EFFORT = range(3)  # columns of sums
@@ -28,21 +28,23 @@ MINUTES, LIKES, BEST = 1, 2, 3  # columns of a step's signals, after CLICKS
     COUNTS, SUMS, KEYS, ITEMS, LIKED, RING, LATELY, SATED, SEEN, EFFECT, VECTOR, REACH,
     SLOTS, TABLE, ASIDE, THEMES, START_ITEMS, START_LIKED, ARRIVALS, USER_EFFECT, USER_VECTORS,
     APPEARS, EXPIRES, TILT, SCRATCH, ODDS, LUCK, ALIKE, WITHIN, CLICKED, TARGET, MARKS, SIGNALS,
-    QUERY, BASE, KINDS, LANES,
+    QUERY, BASE, KINDS, LANES, HITS, FOUND, WEIGHTS,
+    LANE_KEYS, LANE_STEPS,
     OUT_HISTORY, OUT_FEEDBACK, OUT_STEP, OUT_REWARD, OUT_LEFT, OUT_CUT, OUT_WHO, OUT_WATCH,
     LAST_HISTORY, LAST_FEEDBACK, LAST_STEP, LAST_COUNTS, LAST_SUMS, ENDED,
-) = range(51)  # fmt: skip
+) = range(56)  # fmt: skip
 # places in the row of whole numbers
 (
     BATCH, LENGTH, HISTORY, BEFORE, TAPE, WIDTH, WIDE, TOPICS, WINDOW, N_ITEMS, N_USERS, N_ARRIVALS,
     N_THEMES, HORIZON, PATIENCE, CHOICE, PAYS, LEAVES,
     HAS_FACTORS, HAS_SATED, HAS_SEEN, HAS_TILT, HAS_LIVES, HAS_WATCH, HAS_RING, SEARCH, SHOWN,
-) = range(27)  # fmt: skip
+    WORDS, HAS_DRIFT,
+) = range(29)  # fmt: skip
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and infinity still count
 _SOURCES = (  # a change to any of them makes the kept machine code stale
-    "blocks", "kernel", "kernel_after", "kernel_begin", "kernel_chunk", "kernel_layout",
-    "kernel_parts", "kernel_scores",
+    "block_copies", "blocks", "kernel", "kernel_after", "kernel_begin", "kernel_chunk",
+    "kernel_layout", "kernel_parts", "kernel_scores",
 )  # fmt: skip
 
 

@@ -8,15 +8,16 @@ import math
 import numpy as np
 from numba import carray
 
-from simrec.envs.blocks import BLOCK, bits, copy, widen
+from simrec.envs.block_copies import blank, floats, widen
+from simrec.envs.blocks import BLOCK, bits
 from simrec.envs.blocks import at as pointer
 from simrec.randomness import Purpose
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, CASCADE, CHUNK, DEPENDENT, ITEMS, LENGTH, LIKED, MULTINOMIAL, POSITION, SLOTS, TAPE,
-    part,
+    BATCH, BEFORE, CASCADE, COUNTS, DEPENDENT, HISTORY, ITEMS, LENGTH, LIKED, MULTINOMIAL,
+    OUT_FEEDBACK, OUT_HISTORY, POSITION, SHORT, SHOWN, SLOTS, STEP, TAPE, part,
 )
 # fmt: on
 # isort: on
@@ -87,34 +88,35 @@ def watch_ratio(z, within):
 def choose(kind, n, attention, browse, watched, keys, steps, first, lanes, odds, clicked, within):
     """Fill clicked, and if `watched` within, from odds e**z, 0 for an item that is ignored.
 
-    These are (k, CHUNK), of as many users side by side, whom every line below serves together; n of
-    them are there. `first` (CHUNK,) is the luck of place 0; `lanes` (4, CHUNK), room to work in.
+    These are (k, CHUNK), of users side by side, the first n of whom every line below serves
+    together, as are `keys` and `steps` (CHUNK,). `first` (CHUNK,) is the luck of place 0; `lanes`
+    (4, CHUNK), room to work in.
     """
     k = len(odds)
     lucks, looks, weights, belows = lanes[0], lanes[1], lanes[2], lanes[3]
-    for c in range(CHUNK):
+    for c in range(n):
         lucks[c], looks[c], belows[c] = first[c], 1.0, 0.0
     if kind == MULTINOMIAL and k > 1:
-        for c in range(CHUNK):
+        for c in range(n):
             weights[c] = 1.0
         for j in range(k):
-            for c in range(CHUNK):
+            for c in range(n):
                 weights[c] += odds[j, c]
-        for c in range(CHUNK):
+        for c in range(n):
             lucks[c] *= weights[c]
     for j in range(k):
         if j > 0 and kind in (POSITION, DEPENDENT):
             for c in range(n):
                 lucks[c] = luck_of(keys[c], steps[c], j)
         if kind == MULTINOMIAL and k > 1:  # the odds are intervals one after the other
-            for c in range(CHUNK):
+            for c in range(n):
                 over = lucks[c] - belows[c]
                 clicked[j, c] = 1.0 if (over >= 0.0) & (over < odds[j, c]) else 0.0
                 if watched:
                     within[j, c] = min(max(over / max(odds[j, c], 1e-300), 0.0), 1.0)
                 belows[c] += odds[j, c]
         elif kind == CASCADE:
-            for c in range(CHUNK):
+            for c in range(n):
                 q = odds[j, c] / (1.0 + odds[j, c])
                 over, weight = lucks[c] - belows[c], looks[c] * q
                 clicked[j, c] = 1.0 if (over >= 0.0) & (over < weight) else 0.0
@@ -122,18 +124,20 @@ def choose(kind, n, attention, browse, watched, keys, steps, first, lanes, odds,
                     within[j, c] = min(max(over / max(weight, 1e-300), 0.0), 1.0)
                 looks[c] *= attention * (1.0 - q)
                 belows[c] += weight
-        elif kind == DEPENDENT:
-            for c in range(CHUNK):
-                q = odds[j, c] / (1.0 + odds[j, c])
-                hit = lucks[c] < q
-                narrow = min(lucks[c] / max(q, 1e-300), 1.0)
-                clicked[j, c] = looks[c] if hit else 0.0
-                within[j, c] = narrow
-                passed = (lucks[c] - q) / max(1.0 - q, 1e-300)
-                goes_on = ((narrow < browse) & hit) | ((passed < attention) & (not hit))
+        elif kind == DEPENDENT:  # in short loops, of which vector instructions can be made
+            for c in range(n):
+                weights[c] = odds[j, c] / (1.0 + odds[j, c])
+            for c in range(n):
+                clicked[j, c] = looks[c] if lucks[c] < weights[c] else 0.0
+            for c in range(n):
+                within[j, c] = min(lucks[c] / max(weights[c], 1e-300), 1.0)
+            for c in range(n):
+                passed = (lucks[c] - weights[c]) / max(1.0 - weights[c], 1e-300)
+                hit = lucks[c] < weights[c]
+                goes_on = within[j, c] < browse if hit else passed < attention
                 looks[c] = looks[c] if goes_on else 0.0
         else:  # each place on its own
-            for c in range(CHUNK):
+            for c in range(n):
                 p = odds[j, c] / (1.0 + odds[j, c]) * looks[c]
                 clicked[j, c] = 1.0 if lucks[c] < p else 0.0
                 if watched:
@@ -142,31 +146,80 @@ def choose(kind, n, attention, browse, watched, keys, steps, first, lanes, odds,
 
 
 @part
-def show(b, first, skip, at, ints, history_at, feedback_at):
-    """Copy the window of a session's record that starts at `first` into an observation.
+def mark_of(item, words, shared):
+    """Return the word of a session's marks that an item has, and its bits there.
 
-    The places before `skip` hold what they should already.
+    If `shared`, there are more items than marks, and each leaves two, as state.mark does.
     """
-    length, tape = ints[LENGTH], ints[TAPE]
-    skip = max(min(skip, length - BLOCK), 0)
-    items = at[ITEMS] + (b * tape + first + skip) * 4
-    liked = at[LIKED] + (b * tape + first + skip) * 4
-    history, feedback = (
-        at[history_at] + (b * length + skip) * 8, at[feedback_at] + (b * length + skip) * 4
+    if shared:
+        x = np.uint64(item) * _GOLDEN
+        first, second = (x >> np.uint64(58)) & np.uint64(63), (x >> np.uint64(52)) & np.uint64(63)
+        bits = (np.uint64(1) << first) | (np.uint64(1) << second)
+        return (x >> np.uint64(32)) & np.uint64(words - 1), bits
+    return np.uint64((item >> 6) & (words - 1)), np.uint64(1) << np.uint64(item & 63)
+
+
+@part
+def _show_few(b, start, n, at, ints, history_at, feedback_at):
+    """Copy the n newest places of an observation from where they start in a session's record."""
+    length = ints[LENGTH]
+    items = carray(pointer(at[ITEMS] + start * 4), n, np.int32)
+    liked = carray(pointer(at[LIKED] + start), n, np.uint8)
+    place = (b + 1) * length - n
+    out = carray(pointer(at[history_at] + place * 8), n, np.int64)
+    out_liked = carray(pointer(at[feedback_at] + place * 4), n, np.float32)
+    for x in range(n):
+        out[x] = items[x]
+        out_liked[x] = liked[x]
+
+
+@part
+def show(b, step, at, ints, history_at, feedback_at):
+    """Write the visible history of a session after `step` steps into an observation."""
+    length, h = ints[LENGTH], ints[HISTORY] + step * ints[SHOWN]
+    end = b * ints[TAPE] + ints[BEFORE] + h
+    if length < BLOCK:
+        _show_few(b, end - length, length, at, ints, history_at, feedback_at)
+        return
+    n = length if length <= SHORT else max(h, BLOCK)
+    empty = length - n
+    history, feedback = at[history_at] + b * length * 8, at[feedback_at] + b * length * 4
+    blank(history, feedback, (empty + BLOCK - 1) // BLOCK)  # runs over into what follows
+    widen(history + empty * 8, at[ITEMS] + (end - n) * 4, n)
+    floats(feedback + empty * 4, at[LIKED] + end - n, n)
+
+
+@part
+def show_newest(first, n, at, ints):
+    """Write what the last two steps added to the observations of n users; the rest is there.
+
+    Sessions of one step have it written once more.
+    """
+    length, k, batch, tape = ints[LENGTH], ints[SHOWN], ints[BATCH], ints[TAPE]
+    start = ints[BEFORE] + ints[HISTORY]
+    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    history_at, feedback_at, items_at, liked_at = (
+        at[OUT_HISTORY], at[OUT_FEEDBACK], at[ITEMS], at[LIKED]
     )  # fmt: skip
-    if length >= BLOCK:
-        widen(history, items, length - skip)
-        copy(feedback, liked, length - skip)
-    else:
-        record, marks = (
-            carray(pointer(items), length, np.int32),
-            carray(pointer(liked), length, np.float32),
-        )
-        out = carray(pointer(history), length, np.int64)
-        out_marks = carray(pointer(feedback), length, np.float32)
-        for x in range(length):
-            out[x] = record[x]
-            out_marks[x] = marks[x]
+    if k == 1:
+        items = carray(pointer(items_at), batch * tape, np.int32)
+        liked = carray(pointer(liked_at), batch * tape, np.uint8)
+        history = carray(pointer(history_at), batch * length, np.int64)
+        feedback = carray(pointer(feedback_at), batch * length, np.float32)
+        for b in range(first, first + n):
+            end, place = b * tape + start + counts[b, STEP], (b + 1) * length
+            if length > 1:
+                history[place - 2], feedback[place - 2] = items[end - 2], liked[end - 2]
+            history[place - 1], feedback[place - 1] = items[end - 1], liked[end - 1]
+        return
+    size = min(max(2 * k, BLOCK), length)
+    for b in range(first, first + n):
+        end, place = b * tape + start + counts[b, STEP] * k, (b + 1) * length
+        if length >= BLOCK:
+            widen(history_at + (place - size) * 8, items_at + (end - size) * 4, size)
+            floats(feedback_at + (place - size) * 4, liked_at + end - size, size)
+        else:
+            _show_few(b, end - size, size, at, ints, OUT_HISTORY, OUT_FEEDBACK)
 
 
 @part

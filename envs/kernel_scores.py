@@ -44,18 +44,20 @@ def _neighbours(builder: Any, a: Any, b: Any) -> Any:
 
 
 def _sums(builder: Any, totals: list[Any]) -> list[Any]:
-    """Return the sum of each of one or four blocks; four together take fewer additions."""
-    if len(totals) == 1:
+    """Return the sum of each of some blocks; four together take fewer additions."""
+    if len(totals) > 4:
+        return _sums(builder, totals[:4]) + _sums(builder, totals[4:])
+    if len(totals) < 4:
         zero = ir.Constant(_FLOAT, 0.0)
-        return [reduce_block(builder, "fadd.v16f32", _FLOAT, [zero, totals[0]])]
+        return [reduce_block(builder, "fadd.v16f32", _FLOAT, [zero, total]) for total in totals]
     a, b, c, d = (_folded(builder, total) for total in totals)
     eight = _neighbours(builder, _neighbours(builder, a, b), _neighbours(builder, c, d))
     four = _folded(builder, eight)
     return [builder.extract_element(four, ir.Constant(_INT, x)) for x in range(4)]
 
 
-def _scorer(count: int) -> Any:
-    """Return the code that scores `count` items: one, or four that keep the processor busy."""
+def _scorer(count: int, *, together: bool) -> Any:
+    """Return the code that scores `count` items, of one user or each of another one."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (items, z, z_step, kinds, table, row_bytes, aside, own, own_step, themes, topic_bytes,
@@ -85,7 +87,7 @@ def _scorer(count: int) -> Any:
             (themes, kind, topic_bytes, query, query_step),
         ):
             xs = [place(base, row, size) for row in rows]
-            ys = [place(other, x, step) for x in every]
+            ys = [place(other, 0 if together else x, step) for x in every]
             with each_block(builder, builder.lshr(size, ir.Constant(_LONG, 6))) as block:
                 first = builder.mul(block, ir.Constant(_LONG, BLOCK))
                 for x, y, total in zip(xs, ys, totals, strict=True):
@@ -105,27 +107,31 @@ def _scorer(count: int) -> Any:
     return types.void(*(types.intp,) * 13), codegen
 
 
-@intrinsic
-def score_one(
-    typingctx: Any, items: Any, z: Any, z_step: Any, kinds: Any, table: Any, row_bytes: Any,
-    aside: Any, own: Any, own_step: Any, themes: Any, topic_bytes: Any, query: Any, query_step: Any,
-) -> Any:  # fmt: skip
-    """Write an item's utility, without what its user starts from, and the kind of its topics.
+def _intrinsic(count: int, *, together: bool) -> Any:
+    """Return a compiled function that scores `count` items.
 
-    `items` is where the item's number (int64) lies; `z` where its utility (float64) goes, `z_step`
-    bytes before that of the next item; `kinds` where its kind (int64) goes. Of whole blocks are the
-    rows of `table` (`row_bytes`), the items' vectors, and of `themes` (`topic_bytes`), the topics
-    of the kinds; `aside` has each item's effect (float32) and kind (int32). `own` is the user's
-    vector, and `query` what the user's moods make of the topics; the next item's user has them
-    `own_step` and `query_step` bytes further.
+    It writes each item's utility, without what its user starts from, and the kind of its topics.
+    `items` is where the items' numbers (int64) lie; `z` where their utilities (float64) go,
+    `z_step` bytes from one to the next; `kinds` where their kinds (int64) go. Of whole blocks are
+    the rows of `table` (`row_bytes`), the items' vectors, and of `themes` (`topic_bytes`), the
+    topics of the kinds; `aside` has each item's effect (float32) and kind (int32). `own` is the
+    user's vector, and `query` what the user's moods make of the topics; if the items are not of one
+    user together, the next item's user has them `own_step` and `query_step` bytes further.
     """
-    return _scorer(1)
+
+    @intrinsic
+    def score(
+        typingctx: Any, items: Any, z: Any, z_step: Any, kinds: Any, table: Any, row_bytes: Any,
+        aside: Any, own: Any, own_step: Any, themes: Any, topic_bytes: Any, query: Any,
+        query_step: Any,
+    ) -> Any:  # fmt: skip
+        return _scorer(count, together=together)
+
+    return score
 
 
-@intrinsic
-def score_four(
-    typingctx: Any, items: Any, z: Any, z_step: Any, kinds: Any, table: Any, row_bytes: Any,
-    aside: Any, own: Any, own_step: Any, themes: Any, topic_bytes: Any, query: Any, query_step: Any,
-) -> Any:  # fmt: skip
-    """Do for four items at once what `score_one` does for one."""
-    return _scorer(4)
+#: One item.
+score_one = _intrinsic(1, together=True)
+#: Four items of four users, and two, four or eight of one: these keep the processor busy.
+score_each = _intrinsic(4, together=False)
+score_two, score_four, score_eight = (_intrinsic(n, together=True) for n in (2, 4, 8))

@@ -95,24 +95,37 @@ class Bare:
         _bare(self._rows, self._tastes, self._keys, slates, self._turn, *self._out)
 
 
+class Gather:
+    """Fetching random rows and nothing else: what the rows of a slate cost at least.
+
+    A table that does not fit into the caches is not helped by them: a place comes again only after
+    a million others.
+
+    Args:
+        rows: (I, W) the item table, W a multiple of 16, aligned as the step has it.
+    """
+
+    def __init__(self, rows: NDArray[np.float32]) -> None:
+        self._rows, self._turn = rows, 0
+        self._query = np.ones(rows.shape[1], dtype=np.float32)
+        self._places = np.random.default_rng(0).integers(len(rows), size=(16, 65_536))
+        self.size = self._places.shape[1]  # rows in a call
+
+    def step(self) -> None:
+        """Fetch the next rows."""
+        self._turn = (self._turn + 1) % len(self._places)
+        _gather(self._rows, self._rows.strides[0], self._places[self._turn], self._query)
+
+
 def seconds(call: Callable[[], object], *, rounds: int) -> float:
-    """Return the CPU seconds of the median of some calls, after one that does not count."""
+    """Return the CPU seconds of the best of some calls, after one that does not count."""
     call()
     taken = []
     for _ in range(rounds):
         begun = time.process_time()
         call()
         taken.append(time.process_time() - begun)
-    return float(np.median(taken))
-
-
-def gather_seconds(rows: NDArray[np.float32], *, rounds: int = 5) -> float:
-    """Return the CPU seconds that one random row of a table (I, W) costs, W a multiple of 16."""
-    places = np.random.default_rng(0).integers(len(rows), size=200_000)
-    query = np.ones(rows.shape[1], dtype=np.float32)
-    return seconds(lambda: _gather(rows, rows.strides[0], places, query), rounds=rounds) / len(
-        places
-    )
+    return min(taken)
 
 
 def copy_rate(size: int, *, rounds: int = 5) -> float:
@@ -133,7 +146,7 @@ def floor_seconds(slate_size: int, row_seconds: float, state_bytes: float, rate:
 
     Args:
         slate_size: Items shown, k.
-        row_seconds: From `gather_seconds`.
+        row_seconds: Of one row of the item table, as `Gather` fetches it.
         state_bytes: Bytes of one user's state and observation read or written in a step.
         rate: From `copy_rate`.
     """

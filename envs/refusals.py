@@ -35,7 +35,9 @@ def as_slates(actions: ArrayLike, batch: int, slate_size: int) -> NDArray[np.int
         raise SimrecError(f"actions have shape {given.shape}; expected {wanted}")
     if given.dtype.kind not in "iu":
         raise SimrecError(f"actions have type {given.dtype}; expected integers (item rows)")
-    return np.ascontiguousarray(given.reshape(batch, slate_size), dtype=np.int64)
+    if given.dtype != np.int64 or not given.flags.c_contiguous:
+        given = np.ascontiguousarray(given, dtype=np.int64)
+    return given.reshape(batch, slate_size)
 
 
 def check_slates(slates: NDArray[np.int64], step: NDArray[np.int64], world: World) -> None:

@@ -232,12 +232,13 @@ class Sessions:
         self.days[over] = days
         rows, now, memory = over[days > 0], self.now, self.memory
         start = slice(self.length - self.world.start_items.shape[1], None)
-        begins = memory.items.shape[1] - self.length  # of the start history, in the record
-        place = slice(begins, begins + self.world.start_items.shape[1])
+        ends = BLOCK + self.length  # the start history, in the record
+        place = slice(ends - self.world.start_items.shape[1], ends)
         now.history[rows, start] = items = history[rows, start]
-        now.feedback[rows, start] = memory.liked[rows, place] = liked[rows, start]
+        now.feedback[rows, start] = liked[rows, start]
+        memory.liked[rows, place] = liked[rows, start] > 0
         memory.items[rows, place] = items
-        mark(memory.marks, rows, items)
+        mark(memory.marks, rows, items, self.world.n_items)
 
     def observation(self) -> Observation:
         """Return what an agent may see, each with leading dimension B; see `now`."""

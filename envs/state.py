@@ -10,6 +10,7 @@ from simrec.envs.users import has_plain_factors
 from simrec.envs.world import World
 
 BLOCK = 16  # rows of vectors and topics are padded with zeros to a multiple of this
+N_MARKS = 1024  # marks that say which items a session may have seen, at least
 SLIDES = 64  # steps for which a history's room has space, before it is written from its beginning
 
 
@@ -54,17 +55,24 @@ class Shown:
 
     history: NDArray[np.int64] = field(init=False)  # (B, L) view, latest last, -1 = empty
     feedback: NDArray[np.float32] = field(init=False)  # (B, L) view, 1 liked or clicked
+    #: The views by where their first row begins: there are few such places.
+    _views: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Look into the rooms."""
+        self._views = {}
         self.move(self.first)
 
     def move(self, first: int) -> None:
         """Let the first row begin at a place of the rooms."""
-        end = first + len(self.step) * self.length
         self.first = first
-        self.history = self.history_room[first:end].reshape(-1, self.length)
-        self.feedback = self.feedback_room[first:end].reshape(-1, self.length)
+        if first not in self._views:
+            part = slice(first, first + len(self.step) * self.length)
+            self._views[first] = (
+                self.history_room[part].reshape(-1, self.length),
+                self.feedback_room[part].reshape(-1, self.length),
+            )
+        self.history, self.feedback = self._views[first]
 
     def after(self, n: int) -> int:
         """Return where the first row begins once each row drops its n oldest entries.
@@ -77,13 +85,13 @@ class Shown:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the views."""
-        views = ("history", "feedback")
+        views = ("history", "feedback", "_views")
         return {name: part for name, part in vars(self).items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take a pickled state and look into its rooms again."""
         self.__dict__.update(state)
-        self.move(self.first)
+        self.__post_init__()
 
     @classmethod
     def empty(
@@ -117,15 +125,16 @@ class Shown:
 class Memory:
     """The state of B sessions; parts that the rules do not use have no rows.
 
-    A session's record is a tape: 16 + T * k times -1, the start history (H), then what was shown.
-    After t steps the visible history is the L = H + T * k places that start at 16 + t * k.
+    A session's record is a tape: 16 + T * k times -1, the start history (H), what was shown, and 16
+    places into which a block may run over. After t steps the visible history is the L = H + T * k
+    places that start at 16 + t * k.
     """
 
     counts: NDArray[np.int64]  # (B, 4) step, streak of bad steps, user row, episode
     sums: NDArray[np.float64]  # (B, 3) clicks, reward and effort of the session
     keys: NDArray[np.uint64]  # (B,) address of the session's luck
-    items: NDArray[np.int32]  # (B, 16 + H + 2Tk) the tape
-    liked: NDArray[np.float32]  # (B, 16 + H + 2Tk) 1 liked or clicked
+    items: NDArray[np.int32]  # (B, 32 + H + 2Tk) the tape
+    liked: NDArray[np.uint8]  # (B, 32 + H + 2Tk) 1 liked or clicked, 0 not
     ring: NDArray[np.int32]  # (w, B) themes of the last w items, where k < w; for the kernel
     lately: NDArray[np.float32]  # (B, G') sum of the topics of the last w items; G' = G padded
     sated: NDArray[np.float32]  # (B, G') satiation by topic
@@ -133,15 +142,16 @@ class Memory:
     effect: NDArray[np.float32]  # (B,) of FactorUsers
     vector: NDArray[np.float32]  # (B, D') of FactorUsers, as drifted; D' = D padded
     reach: NDArray[np.float32]  # (B,) length of the vector at the start
-    marks: NDArray[np.uint64]  # (B, 16) bits of items that may have been seen, for the kernel
+    marks: NDArray[np.uint64]  # (B, n_words) bits of items that may have been seen, for the kernel
 
     @classmethod
     def empty(cls, world: World, batch: int, slate_size: int) -> "Memory":
         """Return room for a batch."""
         rules, topics = world.rules, padded(world.topics.shape[1])
         shown = rules.horizon * slate_size
-        tape = (batch, BLOCK + world.start_items.shape[1] + 2 * shown)
+        tape = (batch, BLOCK + world.start_items.shape[1] + 2 * shown + BLOCK)
         window = min(rules.window, shown)
+        words = n_words(world.n_items, world.start_items.shape[1] + shown)
         users = world.users
         own, width = (batch, users.user_vectors.shape[1]) if has_plain_factors(users) else (0, 0)
 
@@ -150,7 +160,7 @@ class Memory:
             np.zeros((batch, 3)),
             np.zeros(batch, dtype=np.uint64),
             np.full(tape, -1, dtype=np.int32),
-            aligned(*tape),
+            np.zeros(tape, dtype=np.uint8),
             np.zeros((window if slate_size < window else 0, own), dtype=np.int32),
             aligned(own, topics),
             aligned(batch if rules.satiation else 0, topics),
@@ -158,12 +168,28 @@ class Memory:
             aligned(own),
             aligned(own, padded(width)),
             aligned(own),
-            np.zeros((batch, 16), dtype=np.uint64),
+            np.zeros((batch, words), dtype=np.uint64),
         )
 
 
-def mark(marks: NDArray[np.uint64], rows: NDArray[np.int64], items: NDArray[np.int64]) -> None:
+def n_words(n_items: int, length: int) -> int:
+    """Return how many words of 64 marks a session has, a power of two.
+
+    Each item has a mark of its own, unless there are N_MARKS items or more: then it leaves two, and
+    there are about ten marks for every item of a history of `length`.
+    """
+    marks = N_MARKS if n_items < N_MARKS else max(8 * length, N_MARKS)
+    return int(2 ** np.ceil(np.log2(marks / 64)))
+
+
+def mark(
+    marks: NDArray[np.uint64], rows: NDArray[np.int64], items: NDArray[np.int64], n_items: int
+) -> None:
     """Set the marks of items (n, H) in batch rows (n,), as the kernel does."""
-    words = items >> 6 & marks.shape[1] - 1
-    bits = np.uint64(1) << (items & 63).astype(np.uint64)
-    np.bitwise_or.at(marks, (rows[:, None], words), bits)
+    words, bits = items >> 6, np.uint64(1) << (items & 63).astype(np.uint64)
+    if n_items >= N_MARKS:
+        x = items.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        words = (x >> np.uint64(32)).astype(np.int64)
+        first, second = (x >> np.uint64(shift) & np.uint64(63) for shift in (58, 52))
+        bits = np.uint64(1) << first | np.uint64(1) << second
+    np.bitwise_or.at(marks, (rows[:, None], words & marks.shape[1] - 1), bits)

@@ -9,6 +9,7 @@ import pytest
 from simrec.envs.compiled import pack, themes_of
 from simrec.envs.schedule import Lifetimes, Schedule, Shift
 from simrec.envs.sessions import Sessions
+from simrec.envs.state import mark
 from simrec.envs.truth import click_probability
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import Rules, World
@@ -75,6 +76,15 @@ def test_compiled_and_plain_steps_agree_over_long_runs(name, k):
     truth = [click_probability(sessions) for sessions in both]
     assert truth[0] == pytest.approx(truth[1], abs=1e-5)
     assert ended > 100
+
+
+@pytest.mark.parametrize("n_items", [60, 5000])
+def test_marks_of_a_start_history_are_the_same_in_numpy_and_compiled(n_items):
+    sessions = Sessions(random_world(3, n_items=n_items), np.arange(9), 20, again=True)
+    sessions.start(4)
+    made, rows = np.zeros_like(sessions.memory.marks), np.arange(9)
+    mark(made, rows, sessions.world.start_items[sessions.user], n_items)
+    assert made.any() and (made == sessions.memory.marks).all()
 
 
 def test_packed_topics_are_those_of_the_items():
