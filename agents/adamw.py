@@ -58,6 +58,9 @@ class AdamW(torch.optim.AdamW):
 
     def clip(self, max_norm: float) -> float:
         """Scale the gradients down to a joint norm of `max_norm`; return what it was."""
+        if not self._compiled:
+            owned = [p for group in self.param_groups for p in group["params"]]
+            return float(torch.nn.utils.clip_grad_norm_(owned, max_norm))
         grads = [grad for _, _, grad in self._learning()]
         norm = sum(_squares(grad) for grad in grads) ** 0.5
         if norm > max_norm:
@@ -69,6 +72,12 @@ class AdamW(torch.optim.AdamW):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
         assert closure is None, "gradients are worked out before"
+        if not self._compiled:
+            super().step()
+            increment_version(
+                [p for g in self.param_groups for p in g["params"] if p.grad is not None]
+            )
+            return
         moved = []
         for group, parameter, grad in self._learning():
             state = self.state[parameter]
@@ -93,6 +102,11 @@ class AdamW(torch.optim.AdamW):
             )
             moved.append(parameter)
         increment_version(moved)
+
+    @property
+    def _compiled(self) -> bool:
+        """Whether the parameters are where the compiled pass can reach them."""
+        return bool(self.param_groups[0]["params"][0].device.type == "cpu")
 
     def _learning(self) -> Iterator[tuple[dict[str, Any], torch.Tensor, NDArray[np.float32]]]:
         """Yield group, parameter and flat gradient of every parameter that has one."""

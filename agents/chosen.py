@@ -71,6 +71,19 @@ def slopes_at(
     return torch.from_numpy(of_user), torch.from_numpy(of_table), torch.from_numpy(of_bias)
 
 
+def chosen_scores(user: Tensor, table: Tensor, bias: Tensor, items: Tensor) -> Tensor:
+    """Return `scores_at` for autograd: compiled on the CPU, in plain operations elsewhere."""
+    if user.device.type != "cpu":
+        return scored_plainly(user, table, bias, items)
+    scores: Tensor = ChosenScores.apply(user, table, bias, items)  # type: ignore[no-untyped-call]
+    return scores
+
+
+def scored_plainly(user: Tensor, table: Tensor, bias: Tensor, items: Tensor) -> Tensor:
+    """Return what `scores_at` returns, in operations that a card has too."""
+    return (user.unsqueeze(1) * table[items]).sum(2) + bias[items]
+
+
 class ChosenScores(torch.autograd.Function):
     """`scores_at` for autograd.
 

@@ -62,7 +62,7 @@ class GRUEncoder(Sequence):
             vectors: (I, D) item table.
         """
         x, real = self.inputs(obs, vectors)
-        h = torch.zeros(len(x), self.width)
+        h = x.new_zeros(len(x), self.width)
         for place in range(x.shape[1]):
             if not real[:, place].any():
                 continue
@@ -102,11 +102,11 @@ class SASRecEncoder(Sequence):
             vectors: (I, D) item table.
         """
         x, real = self.inputs(obs, vectors)
-        back = torch.arange(x.shape[1] - 1, -1, -1).clamp(max=self.places - 1)
+        back = torch.arange(x.shape[1] - 1, -1, -1, device=x.device).clamp(max=self.places - 1)
         x = (x + self.position.weight.T[back]) * real.unsqueeze(2)
         start = self.start.expand(len(x), 1, -1)
         x = torch.cat([start, x], dim=1)
-        there = torch.cat([torch.ones(len(x), 1, dtype=torch.bool), real], dim=1)
+        there = torch.cat([real.new_ones(len(x), 1), real], dim=1)
         last = torch.where(real[:, -1:], x[:, -1], self.start)  # the newest item, or the start
         query = self.query(self.norm_attention(last)).unsqueeze(1)
         weight = (query * self.key(x)).sum(2) / self.width**0.5

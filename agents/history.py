@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from simrec.agents.kept import Kept
-from simrec.agents.pooling import Pooled, pool_back
+from simrec.agents.pooling import Pooled, pool_back, pooled_plainly
 
 Observation = dict[str, Tensor]  # history (N, L) int64 -1 pad left; feedback (N, L); step (N, 1)
 
@@ -50,7 +50,7 @@ class _Hidden(torch.autograd.Function):
 
 
 def hide_seen(logits: Tensor, items: Tensor) -> Tensor:
-    """Return the logits, overwritten: -inf where an item is among those to hide.
+    """Return the logits, on the CPU overwritten: -inf where an item is among those to hide.
 
     What follows must be a softmax, whose slope is 0 there.
 
@@ -58,6 +58,8 @@ def hide_seen(logits: Tensor, items: Tensor) -> Tensor:
         logits: (N, I) float32, contiguous, that nobody else reads.
         items: (N, L) int64, -1 entries are padding.
     """
+    if logits.device.type != "cpu":
+        return logits.masked_fill(seen_mask(items, logits.shape[1]), -torch.inf)
     hidden: Tensor = _Hidden.apply(logits, items.long())  # type: ignore[no-untyped-call]
     return hidden
 
@@ -101,9 +103,16 @@ class HistoryPooling(nn.Module):
             obs: Batched observation.
             vectors: (I, D) item table.
         """
-        pooled: Tensor = Pooled.apply(  # type: ignore[no-untyped-call]
-            self._embedded(vectors), *self._read(obs), self.recent, self.streak
-        )
+        table = self._embedded(vectors)
+        if table.device.type == "cpu":
+            pooled: Tensor = Pooled.apply(  # type: ignore[no-untyped-call]
+                table, *self._read(obs), self.recent, self.streak
+            )
+        else:
+            in_session = obs["step"].long().view(-1) * self.slate_size
+            pooled = pooled_plainly(
+                table, obs["history"], obs["feedback"], in_session, self.recent, self.streak
+            )
         step = obs["step"].view(-1, 1) / float(obs["history"].shape[1])
         return torch.cat([pooled, step], dim=1)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from stable_baselines3.common.vec_env import VecEnv
 
 from simrec.agents.a2c import ItemA2C
+from simrec.agents.device import device_of
 from simrec.agents.encoders import EncoderName
 from simrec.agents.kac import KAC
 from simrec.agents.policy import ItemPolicy
@@ -28,6 +29,7 @@ class LearnerSpec:
     policy: dict[str, Any]  # item_vectors, table_fingerprint, width, free_vectors, free_decay
     settings: dict[str, Any] = field(default_factory=dict)  # the learner's arguments, or encoder
     head: HeadName = "flat"  # how the policy draws items
+    device: str = "cpu"  # as `device_of` wants it
 
 
 NOT_SETTINGS = {
@@ -183,7 +185,8 @@ def make_learner(
     if spec.name == "kac":
         model = KAC(policy_class, env, policy_kwargs=arguments, luck=luck, **chosen)
     else:
-        model = ItemA2C(policy_class, env, policy_kwargs=arguments, **chosen)
+        device = device_of(spec.device, spec.name)
+        model = ItemA2C(policy_class, env, policy_kwargs=arguments, device=device, **chosen)
     if prior is not None:
         assert model.policy.prior is not None
         model.policy.prior.load_state_dict(prior.state_dict())

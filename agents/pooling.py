@@ -114,6 +114,28 @@ def pool_back(
     return out
 
 
+def pooled_plainly(
+    table: Tensor, items: Tensor, feedback: Tensor, in_session: Tensor, recent: int, streak: int
+) -> Tensor:
+    """Return what `pool` returns, in operations that a card has too and autograd knows.
+
+    Arguments as those of `pool`, as tensors in one place.
+    """
+    items, length = items.long(), items.shape[1]
+    back = torch.arange(length - 1, -1, -1, device=table.device)  # 0 = newest place
+    met = (items >= 0).float()
+    liked = met * feedback.float()
+    new, last = (met * (back < in_session.clamp(max=n).unsqueeze(1)) for n in (recent, streak))
+    rows = table[items.clamp(min=0)]  # (N, L, d)
+
+    def mean(weight: Tensor) -> Tensor:
+        return (weight.unsqueeze(2) * rows).sum(1) / weight.sum(1, keepdim=True).clamp(min=1.0)
+
+    counts = torch.stack([liked.sum(1) / length, (met - liked).sum(1) / length], dim=1)
+    rate = (last * liked).sum(1, keepdim=True) / last.sum(1, keepdim=True).clamp(min=1.0)
+    return torch.cat([mean(liked), mean(met - liked), mean(new), counts, rate], dim=1)
+
+
 class Pooled(torch.autograd.Function):
     """`pool` for autograd.
 

@@ -54,15 +54,15 @@ def _of_random(obs: Observations, slates: NDArray[Any], n_items: int) -> NDArray
 def _of_policy(
     policy: ItemPolicy | TwoLevelPolicy, obs: Observations, slates: NDArray[Any]
 ) -> NDArray[np.float64]:
-    tensors = {key: torch.as_tensor(value) for key, value in obs.items()}
-    shown = torch.as_tensor(slates).long().view(len(slates), -1)
+    tensors = {key: torch.as_tensor(value, device=policy.device) for key, value in obs.items()}
+    shown = torch.as_tensor(slates, device=policy.device).long().view(len(slates), -1)
     with torch.no_grad():
         if isinstance(policy, Mixture):
             chances = _of_mixture(policy, tensors, shown)
         else:
             logits = policy.log_probs(tensors).double()
             chances = slate_log_prob(logits, shown).exp()
-    return chances.double().numpy()
+    return chances.double().cpu().numpy()
 
 
 def _of_mixture(policy: Mixture, obs: Any, shown: Tensor) -> Tensor:

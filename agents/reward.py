@@ -29,12 +29,18 @@ class Reward(nn.Module):
         """Return what `save` writes."""
         raise NotImplementedError
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def predict(
         self, items: NDArray[np.int64], feedback: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return (N, I) logits for histories: items (N, L) with -1 = empty, feedback (N, L)."""
         with torch.no_grad():
-            rows: NDArray[np.float32] = self.logits(history_observation(items, feedback)).numpy()
+            logits = self.logits(history_observation(items, feedback, self.device))
+            rows: NDArray[np.float32] = logits.cpu().numpy()
         return rows
 
     def cautious(
@@ -42,8 +48,8 @@ class Reward(nn.Module):
     ) -> NDArray[np.float32]:
         """Return (N, I) cautious logits for histories as in `predict`."""
         with torch.no_grad():
-            logits = self.cautious_logits(history_observation(items, feedback))
-            rows: NDArray[np.float32] = logits.numpy()
+            logits = self.cautious_logits(history_observation(items, feedback, self.device))
+            rows: NDArray[np.float32] = logits.cpu().numpy()
         return rows
 
     def log_policy(self, obs: Observation, temperature: float) -> Tensor:
@@ -99,7 +105,8 @@ class RewardModel(Reward):
 
     def content(self) -> dict[str, Any]:
         """Return arguments, table and weights."""
-        return {"arguments": self.arguments, "state": self.state_dict()}
+        state = {name: value.cpu() for name, value in self.state_dict().items()}
+        return {"arguments": self.arguments, "state": state}
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "RewardModel":
@@ -149,8 +156,8 @@ class RewardEnsemble(Reward):
     ) -> NDArray[np.float32]:
         """Return (N, I) standard deviations between members, for histories as in `predict`."""
         with torch.no_grad():
-            each = self._each(history_observation(items, feedback))
-            rows: NDArray[np.float32] = each.std(0).numpy()
+            each = self._each(history_observation(items, feedback, self.device))
+            rows: NDArray[np.float32] = each.std(0).cpu().numpy()
         return rows
 
     def content(self) -> dict[str, Any]:
@@ -160,11 +167,11 @@ class RewardEnsemble(Reward):
 
 
 def history_observation(
-    items: NDArray[np.int64], feedback: NDArray[np.float32]
+    items: NDArray[np.int64], feedback: NDArray[np.float32], device: torch.device | None = None
 ) -> dict[str, Tensor]:
     """Return an observation before the first step of a session, from histories (N, L)."""
     return {
-        "history": torch.as_tensor(items).long(),
-        "feedback": torch.as_tensor(feedback).float(),
-        "step": torch.zeros(len(items), 1, dtype=torch.long),
+        "history": torch.as_tensor(items, device=device).long(),
+        "feedback": torch.as_tensor(feedback, device=device).float(),
+        "step": torch.zeros(len(items), 1, dtype=torch.long, device=device),
     }

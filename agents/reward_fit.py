@@ -65,6 +65,7 @@ def fit_reward(
     pessimism: float = 0.0,
     item_correction: float = 0.0,
     position_correction: bool = False,
+    device: torch.device | str = "cpu",
 ) -> tuple[Reward, RewardReport]:
     """Fit r_psi on a teacher's answers; users are held out, not answers.
 
@@ -90,6 +91,7 @@ def fit_reward(
             r_psi need not say which items the teacher likes for everybody.
         position_correction: Take out its bias for places in a prompt; the candidates of every
             question must be in the order shown.
+        device: Where the model is fitted, and stays.
 
     Returns:
         The model, fitted with the chosen decay to all but the held-out users, and its report.
@@ -126,7 +128,7 @@ def fit_reward(
     ) -> RewardModel:
         model = RewardModel(item_vectors, width=width, free_vectors=free_vectors, luck=luck)
         _train(
-            model,
+            model.to(device),
             data.rows(rows),
             bias,
             np.random.default_rng(luck),
@@ -219,16 +221,19 @@ def _train(
         order = rng.permutation(len(data.items))
         for first in range(0, len(order), batch_size):
             batch = data.rows(order[first : first + batch_size])
-            q, level = model.scorer.at(
-                history_observation(batch.items, batch.feedback),
-                model.vectors,
-                torch.as_tensor(batch.candidates),
+            candidates, offset, liked, judged = (
+                torch.as_tensor(part, device=model.device)
+                for part in (batch.candidates, bias.at(batch.candidates), batch.liked, batch.judged)
             )
-            offset = torch.as_tensor(bias.at(batch.candidates))
+            q, level = model.scorer.at(
+                history_observation(batch.items, batch.feedback, model.device),
+                model.vectors,
+                candidates,
+            )
             loss = preference_loss(
                 q + level.unsqueeze(1) + offset,
-                torch.as_tensor(batch.liked),
-                torch.as_tensor(batch.judged),
+                liked,
+                judged,
                 pair_weight,
             )
             optimizer.zero_grad()

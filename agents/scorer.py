@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from simrec.agents.chosen import ChosenScores
+from simrec.agents.chosen import chosen_scores
 from simrec.agents.encoders import EncoderName, make_encoder
 from simrec.agents.history import Observation, initialise
 from simrec.agents.kept import Kept
@@ -74,9 +74,8 @@ class ItemScorer(nn.Module):
     def at(self, obs: Observation, vectors: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return q at `items` (N, k) only, as (N, k), and the level (N,)."""
         f = self.pool(obs, vectors)
-        q: Tensor = ChosenScores.apply(  # type: ignore[no-untyped-call]
-            self.user(f) + self.skip(f), self.items(vectors), self.bias(vectors), items
-        )
+        towards = self.user(f) + self.skip(f)
+        q = chosen_scores(towards, self.items(vectors), self.bias(vectors), items)
         return q, self.level(f).squeeze(1)
 
     def items(self, vectors: Tensor) -> Tensor:

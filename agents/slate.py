@@ -28,9 +28,12 @@ def sample_slates(
         return logits.topk(k, dim=-1).indices
     if k == 1:
         u = torch.rand(len(logits), generator=generator, dtype=torch.float64)
-        drawn = _draw(logits.detach().softmax(-1).numpy(), u.numpy())
-        return torch.from_numpy(drawn).unsqueeze(1)
-    noise = torch.rand(logits.shape, generator=generator).clamp(min=1e-20)
+        probs = logits.detach().softmax(-1)
+        if probs.device.type != "cpu":
+            return drawn_plainly(probs, u.to(probs.device)).unsqueeze(1)
+        return torch.from_numpy(_draw(probs.numpy(), u.numpy())).unsqueeze(1)
+    # The luck is the processor's, so that it does not depend on where the scores are.
+    noise = torch.rand(logits.shape, generator=generator).clamp(min=1e-20).to(logits.device)
     return (logits - (-noise.log()).log()).topk(k, dim=-1).indices
 
 
@@ -50,6 +53,18 @@ def _draw(probs: NDArray[np.float32], u: NDArray[np.float64]) -> NDArray[np.int6
     return drawn
 
 
+def drawn_plainly(probs: Tensor, u: Tensor) -> Tensor:
+    """Return what the compiled draw returns, (N,), in operations that a card has too.
+
+    Args:
+        probs: (N, I) rows that sum to 1.
+        u: (N,) float64, 0 to below 1.
+    """
+    passed = (probs.double().cumsum(1) <= u.unsqueeze(1)).sum(1)
+    last = probs.shape[1] - 1 - (probs > 0.0).flip(1).int().argmax(1)  # where rounding lets none
+    return torch.minimum(passed, last)
+
+
 def slate_log_prob(logits: Tensor, slates: Tensor) -> Tensor:
     """Return the Plackett-Luce log-probability of ordered slates.
 
@@ -62,7 +77,7 @@ def slate_log_prob(logits: Tensor, slates: Tensor) -> Tensor:
     Returns:
         (N,) in nats.
     """
-    total = torch.zeros(len(logits), dtype=logits.dtype)
+    total = logits.new_zeros(len(logits))
     left = logits
     for position in range(slates.shape[1]):
         item = slates[:, position : position + 1]

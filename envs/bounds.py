@@ -98,13 +98,20 @@ def oracle_note(world: World, slate_size: int = 1) -> str:
         moods.append("shifts")
     followed, left_out = "", ["leaving"]
     course = f"follows the expected course of {', '.join(moods)}"
+    knows_leaving = slate_size == 1 and (
+        rules.leave == "boredom" or (rules.leave == "streak" and replans(world))
+    )
     if replans(world):
         followed = f", made anew before every step and {AHEAD} steps ahead, {course} and"
-        if rules.leave == "streak" and slate_size == 1:
-            followed = f"{followed.removesuffix(' and')}, counts who will have left, and"
+        if knows_leaving:
             left_out = ["what comes after those steps"]
     elif moods:  # what comes depends on what is shown alone, so it is made once
         followed = f", once at the start, {course} and"
+    if knows_leaving:
+        followed = f"{followed.removesuffix(' and')}, counts who will have left, and"
+        if not replans(world):
+            followed = followed if moods else " counts who will have left and"
+            left_out = ["lists outside its beam"]
     if slate_size > 1:
         left_out.append(f"that the places of a slate compete ('{rules.choice}')")
     if rules.reward != "clicks":

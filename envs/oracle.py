@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simrec.envs.choice import logit
 from simrec.envs.moods import Begun, moods_of
-from simrec.envs.plan import beam_plans
+from simrec.envs.plan import Repeats, beam_plans
 from simrec.envs.sessions import Sessions
 from simrec.envs.users import affinity_of_all, has_plain_factors
 from simrec.envs.vector import RecommendVectorEnv
@@ -46,9 +46,19 @@ def plan_sessions(env: RecommendVectorEnv, rows: NDArray[np.int64]) -> NDArray[n
                 boredom=rules.boredom,
                 window=rules.window,
                 moods=moods_of(world, users[part], env.date, env.slate_size),
+                repeats=_repeats(world, env.slate_size, np.zeros_like(users[part]), whole=True),
             )
         )
     return np.concatenate(blocks)
+
+
+def _repeats(
+    world: World, slate_size: int, streak: NDArray[np.int64], *, whole: bool
+) -> Repeats | None:
+    rules = world.rules
+    if rules.leave != "boredom" or slate_size > 1:
+        return None
+    return Repeats(rules.tolerance, rules.patience, streak, whole)
 
 
 def next_slates(sessions: Sessions) -> NDArray[np.int64]:
@@ -95,6 +105,12 @@ def _plans(
         window=rules.window,
         moods=replace(moods, tastes=state["vector"]) if drifts else moods,
         begun=begun,
+        repeats=_repeats(
+            world,
+            k,
+            begun.streak,
+            whole=steps == rules.horizon - int(sessions.step[rows[0]]),
+        ),
     )
     return plans[:, :k]
 

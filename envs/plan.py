@@ -1,5 +1,7 @@
 """Item lists made with knowledge of the truth, for bounds only."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,16 @@ def spread_list(
     return np.asarray(best[chosen], dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """The rule of users whom more of the same drives away, one item a step; see `Rules.leave`."""
+
+    tolerance: float  # overlap with what was shown lately at which a step is bad
+    patience: int  # bad steps in a row after which the user leaves
+    streak: NDArray[np.int64]  # (B,) bad steps in a row before the plan
+    whole: bool  # the plan fills the session, so leaving at its last place costs nothing
+
+
 def beam_plans(
     logits: NDArray[np.float64],
     topics: NDArray[np.float32],
@@ -49,6 +61,7 @@ def beam_plans(
     window: int,
     moods: Moods | None = None,
     begun: Begun | None = None,
+    repeats: Repeats | None = None,
     beams: int = 8,
     candidates: int = 80,
 ) -> NDArray[np.int64]:
@@ -57,7 +70,9 @@ def beam_plans(
     Approximate: a beam keeps few partial lists, only the user's best items are candidates, and
     moods other than boredom follow their expected course (see `Moods`). A plan for sessions that
     have begun counts a click only as far as the user is likely to be there still, where a streak
-    of bad steps drives users away; any other plan ignores leaving.
+    of bad steps drives users away, and a plan that is told of `repeats` counts none after the user
+    has left and keeps lists that go on before lists that have ended; any other plan ignores
+    leaving.
 
     Args:
         logits: (B, I) true logits of P(like); -inf where an item must not be used.
@@ -67,6 +82,7 @@ def beam_plans(
         window: Items shown lately that count.
         moods: What else changes tastes; None = nothing.
         begun: Where the sessions stand; None = at their start.
+        repeats: How repetition drives users away; None = it does not.
         beams: Partial lists kept for each user, W.
         candidates: Items considered for each user, K.
 
@@ -82,18 +98,26 @@ def beam_plans(
     rows = np.arange(n_users)[:, None]
     plan = np.zeros((n_users, 1, 0), dtype=np.int64)  # (B, W, t) places in the pool
     free = np.ones((n_users, 1, k), dtype=np.bool_)  # (B, W, K)
-    total = np.zeros((n_users, 1), dtype=np.float32)  # (B, W) expected clicks so far
+    order = total = np.zeros((n_users, 1), dtype=np.float32)  # (B, W) expected clicks so far
     course = None if moods is None else Course(moods, themes, pool, begun)
     staying = None if begun is None or begun.patience is None else _Staying(begun)
+    tired = None if repeats is None else _Tired(repeats)
     for place_of_list in range(length):
         mean = _lately(themes, plan[:, :, -window:], begun, window - place_of_list)
-        bored = odds[:, None, :] * np.exp(-boredom * (mean @ themes.transpose(0, 2, 1)))
+        alike = mean @ themes.transpose(0, 2, 1)  # (B, W, K)
+        bored = odds[:, None, :] * np.exp(-boredom * alike)
         if course is not None:
             bored = bored * np.exp(course.logits())
         click = bored / (1.0 + bored)
         there = 1.0 if staying is None else staying.chance()[:, :, None]
+        if tired is not None:
+            there = tired.there()
         score = np.where(free, total[:, :, None] + there * click, -1.0)
-        flat = score.reshape(n_users, -1)
+        worth = score
+        if tired is not None and not (tired.whole and place_of_list == length - 1):
+            # Ended lists come after all that go on, and what was shown already after those.
+            worth = np.where(free, score - length * tired.leaves(alike), -2.0 * length)
+        flat = worth.reshape(n_users, -1)
         width = min(beams, flat.shape[1])
         kept = np.argpartition(-flat, width - 1, axis=1)[:, :width]
         parent, place = np.divmod(kept, k)  # (B, W) each
@@ -101,11 +125,14 @@ def beam_plans(
             course.follow(parent, place, click[rows, parent, place])
         if staying is not None:
             staying.follow(parent, click[rows, parent, place])
-        total = np.take_along_axis(flat, kept, axis=1)
+        if tired is not None:
+            tired.follow(parent, alike[rows, parent, place])
+        total = np.take_along_axis(score.reshape(n_users, -1), kept, axis=1)
+        order = np.take_along_axis(flat, kept, axis=1)
         plan = np.concatenate([plan[rows, parent], place[:, :, None]], axis=2)
         free = free[rows, parent]
         np.put_along_axis(free, place[:, :, None], False, axis=2)
-    winner = plan[rows[:, 0], total.argmax(axis=1)]  # (B, T)
+    winner = plan[rows[:, 0], order.argmax(axis=1)]  # (B, T)
     return np.asarray(np.take_along_axis(pool, winner, axis=1), dtype=np.int64)
 
 
@@ -149,3 +176,30 @@ class _Staying:
         after[:, :, 0] = click * mass.sum(axis=2)
         after[:, :, 1:] = (1.0 - click)[:, :, None] * mass[:, :, :-1]
         self._mass = after
+
+
+class _Tired:
+    """Bad steps in a row along W partial lists, where repetition drives users away."""
+
+    def __init__(self, repeats: Repeats) -> None:
+        self.whole = repeats.whole
+        self._patience = repeats.patience
+        # What is as alike as may be only by rounding is taken for too alike.
+        self._tolerance = repeats.tolerance - 1e-5
+        self._streak = repeats.streak[:, None]  # (B, W)
+
+    def there(self) -> NDArray[np.float64]:
+        """Return (B, W, 1) 1 where the user is still there, else 0."""
+        return (self._streak < self._patience).astype(np.float64)[:, :, None]
+
+    def leaves(self, alike: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return (B, W, K) True where a candidate with that overlap is the last one shown."""
+        return np.asarray(self._after(self._streak[:, :, None], alike) >= self._patience)
+
+    def follow(self, parent: NDArray[np.int64], alike: NDArray[np.float32]) -> None:
+        """Go on with the lists (B, W') from their parents, with the overlap of what they add."""
+        self._streak = self._after(np.take_along_axis(self._streak, parent, axis=1), alike)
+
+    def _after(self, streak: NDArray[np.int64], alike: NDArray[np.float32]) -> NDArray[np.int64]:
+        stays = (alike < self._tolerance) & (streak < self._patience)  # who has left is gone
+        return np.where(stays, 0, streak + 1)

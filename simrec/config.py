@@ -17,7 +17,7 @@ from simrec.config_file import read_study, sentence
 from simrec.config_items import HiddenConfig, IdsConfig
 from simrec.config_world import WorldConfig
 from simrec.errors import SimrecError
-from simrec.settings import Count, NotNegative, Positive, Section, Share, Unit
+from simrec.settings import Count, Device, NotNegative, Positive, Section, Share, Unit
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -209,6 +209,7 @@ class LearnerConfig(Section):
 
     name: Literal["kac", "a2c"] = "kac"
     policy: Literal["flat", "two-level"] = "flat"  # two-level: for large catalogues, with a2c
+    device: Device = "auto"  # auto takes a card for what is not compiled for the CPU
     width: Count = 32
     free_vectors: bool = True  # False: no parameter grows with the catalogue
     free_decay: NotNegative = 1.0
@@ -216,8 +217,9 @@ class LearnerConfig(Section):
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the flat policy, so that no old study gets another key."""
-        return {k: v for k, v in handler(self).items() if (k, v) != ("policy", "flat")}
+        """Leave out the flat policy and device auto, so that no old study gets another key."""
+        usual = (("policy", "flat"), ("device", "auto"))
+        return {k: v for k, v in handler(self).items() if (k, v) not in usual}
 
 
 class PretrainConfig(Section):

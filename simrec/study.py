@@ -98,6 +98,7 @@ def run_study(config: StudyConfig, root: Path, *, bars: Bars, say: Say, workers:
         SimrecError: A setting, the data or the world cannot be used.
     """
     from simrec.agents.adapt import check_strategy
+    from simrec.agents.device import device_of
     from simrec.agents.learners import check_head, check_settings
     from simrec.agents.strategy import check_learner
     from simrec.stages.controls import get_control
@@ -108,6 +109,7 @@ def run_study(config: StudyConfig, root: Path, *, bars: Bars, say: Say, workers:
         check_learner(name, config.learner.name, config.learner.policy)
     for name in config.online.controls:
         get_control(name)
+    device_of(config.learner.device, config.learner.name, config.learner.policy)
     for settings in (config.learner.settings, config.pretrain.settings):
         check_settings(config.learner.name, settings)
         check_head(config.learner.policy, config.learner.name, settings)

@@ -18,6 +18,7 @@ HARMLESS = (
     "online.snapshot_sessions",
     "online.propensities",
     "data.path",
+    "learner.device",  # the same results to tolerance
     "world.allow_static",
     "teacher.options.concurrency",
     "teacher.options.timeout",

@@ -11,7 +11,7 @@ from simrec.envs import oracle
 from simrec.envs.bounds import NO_MOODS, myopic_policy, oracle_note, planned_policy
 from simrec.envs.creators import Creators
 from simrec.envs.moods import Begun, Moods, moods_of
-from simrec.envs.plan import beam_plans
+from simrec.envs.plan import Repeats, beam_plans
 from simrec.envs.playing import Policy, play
 from simrec.envs.retention import Retention
 from simrec.envs.rules import Rules
@@ -198,6 +198,35 @@ def test_who_is_likely_gone_does_not_click():
     ]
 
 
+def test_a_plan_keeps_users_whom_more_of_the_same_drives_away():
+    # Items 0 and 1 of one topic (click 0.9 each), item 2 of another (0.5); patience 1. Of three
+    # places 0, 1 earn 0.9 + 0.9 and the user is gone; 0, 2, 1 earn 0.9 + 0.5 + 0.9.
+    logits = np.log(np.array([[9.0, 9.0, 1.0]]))
+    topics = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    plain = {"boredom": 0.0, "window": 1}
+    rule = Repeats(tolerance=0.5, patience=1, streak=np.array([0]), whole=True)
+    three = beam_plans(logits, topics, **plain, length=3, repeats=rule)
+    assert three.tolist() in ([[0, 2, 1]], [[1, 2, 0]])
+    # Of two places that fill the session the second may be more of the same, for nothing follows;
+    # where the session goes on it may not.
+    two = beam_plans(logits, topics, **plain, length=2, repeats=rule)
+    assert sorted(two[0].tolist()) == [0, 1]
+    going_on = dataclasses.replace(rule, whole=False)
+    assert 2 in beam_plans(logits, topics, **plain, length=2, repeats=going_on)[0]
+    # With patience 2 one repetition is free, unless one has gone before.
+    patient = dataclasses.replace(going_on, patience=2)
+    assert sorted(beam_plans(logits, topics, **plain, length=2, repeats=patient)[0]) == [0, 1]
+
+
+@pytest.mark.parametrize("moods", [{}, {"satiation": 1.0}])
+def test_nobody_leaves_an_oracle_that_knows_what_bores(moods):
+    rules = Rules(leave="boredom", tolerance=0.45, patience=2, horizon=8, boredom=0.0, **moods)
+    world = random_world(rules=rules)
+    _, length = play(world, planned_policy, 3, 64)
+    assert (length == rules.horizon).all()
+    assert played(world, planned_policy).mean() > played(world, myopic_policy).mean()
+
+
 def test_worlds_without_moods_are_planned_as_before():
     assert moods_of(random_world(), np.arange(3), 0, 1) is None
     assert moods_of(constant_world(0.5, rules=Rules()), np.arange(3), 0, 1) is None
@@ -211,6 +240,9 @@ def test_the_note_says_what_the_oracle_follows_and_what_it_leaves_out():
         "that, made anew before every step and 12 steps ahead, follows the expected course of "
         "drift, satiation, novelty, shifts, counts who will have left, and ignores what comes "
         "after those steps."
+    )
+    assert oracle_note(random_world(rules=Rules(leave="boredom"))).endswith(
+        "and a beam search that counts who will have left and ignores lists outside its beam."
     )
     waiting = world.changed(Schedule((Shift(3, 1.0, (0,)),)))
     assert "that, once at the start, follows the expected course of shifts and" in oracle_note(

@@ -138,6 +138,8 @@ class Inputs:
             parts.append(f"{online.n_envs} users, {online.env_steps} steps")  # see `season_played`
         if told.drift or told.satiation:
             parts.append("plans made anew")  # bounds of before were planned once a session
+        if told.leave == "boredom":
+            parts.append("plans that keep users")  # plans of before ignored this rule
         return fingerprint(self.items_key, world, *parts)
 
     def preferences_key(self, seed: int) -> str:
@@ -166,6 +168,7 @@ class Inputs:
     def _pretrained_key(self, seed: int, shuffled: bool) -> str:
         """Key of what the first round's answers are distilled into."""
         parts = self.config.model_dump(mode="json", include={"reward", "learner", "pretrain"})
+        parts["learner"].pop("device", None)  # the same results to tolerance
         rules = self.config.world.model_dump(include={"topics", "horizon", "patience", "window"})
         doses = self.config.teacher.model_dump(mode="json", include=set(DEGRADING))
         return fingerprint(
@@ -183,6 +186,7 @@ class Inputs:
             mode="json", include={"env_steps", "n_envs", "propensities"}
         )
         learner = self.config.learner.model_dump(mode="json")
+        learner.pop("device", None)
         return fingerprint(
             self.world_key,
             self.policy_key(seed, strategy.endswith("-shuffled")),

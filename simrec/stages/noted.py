@@ -47,7 +47,7 @@ class FrozenShare:
         if self.asked % PROBED != 1 or isinstance(acting, Mixture) or model._last_obs is None:
             return {}
         frozen = getattr(acting, "prior", None) or self.pretrained
-        obs = tensors(dict(model._last_obs))
+        obs = tensors(dict(model._last_obs), acting.device)
         with torch.no_grad():
             return {"frozen_share": overlap(acting.log_probs(obs), frozen.log_probs(obs))}
 
@@ -112,7 +112,7 @@ def measures(
     fixed = underway.deployment.recommender
     if isinstance(fixed, ACTING):  # a policy that never learned: of the users met last
         with torch.no_grad():
-            log_probs = fixed.log_probs(tensors(underway.recorder.seen))
+            log_probs = fixed.log_probs(tensors(underway.recorder.seen, fixed.device))
         found["policy_entropy"] = float(losses.entropy(log_probs))
         found["frozen_share"] = 1.0
     return found
@@ -146,9 +146,9 @@ def _since_shift(world: World, sessions: pd.DataFrame, inputs: Inputs) -> dict[s
     return found
 
 
-def tensors(obs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return an observation as tensors."""
-    return {key: torch.as_tensor(value) for key, value in obs.items()}
+def tensors(obs: Mapping[str, Any], device: torch.device) -> dict[str, torch.Tensor]:
+    """Return an observation as tensors on a device."""
+    return {key: torch.as_tensor(value, device=device) for key, value in obs.items()}
 
 
 def _group(steps: pd.DataFrame, *columns: str) -> Any:

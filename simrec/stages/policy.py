@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
+from simrec.agents.device import device_of
 from simrec.agents.ialp import pretrain
 from simrec.agents.learners import Learner, LearnerSpec
 from simrec.agents.policy import ItemPolicy
@@ -66,7 +68,13 @@ def learner_spec(inputs: Inputs, table: ItemTable, settings: dict[str, Any]) -> 
         "free_vectors": learner.free_vectors,
         "free_decay": learner.free_decay,
     }
-    return LearnerSpec(learner.name, policy, {**learner.settings, **settings}, learner.policy)
+    whole = {**learner.settings, **settings}
+    return LearnerSpec(learner.name, policy, whole, learner.policy, learner.device)
+
+
+def _device(inputs: Inputs) -> torch.device:
+    learner = inputs.config.learner
+    return device_of(learner.device, learner.name, learner.policy)
 
 
 class Progress(BaseCallback):
@@ -140,6 +148,7 @@ def _distil(
         luck=luck(seed, "reward"),
         width=config.learner.width,
         free_vectors=config.learner.free_vectors,
+        device=_device(inputs),
         **config.reward.model_dump(),
     )
     world = imagine(inputs, reward, load_world(inputs))
@@ -211,7 +220,7 @@ def load_policy(inputs: Inputs, seed: int, is_shuffled: bool) -> ItemPolicy:
     path = policy_files(inputs, seed, is_shuffled).policy
     check_archive(path)
     kind: Any = TwoLevelPolicy if inputs.config.learner.policy == "two-level" else ItemPolicy
-    policy: ItemPolicy = kind.load(str(path), device="cpu")
+    policy: ItemPolicy = kind.load(str(path), device=_device(inputs))
     policy.set_training_mode(False)
     return policy
 

@@ -74,7 +74,7 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
             bounds=load_bounds(inputs),
             budget_env_steps=online.env_steps,
             teacher=teacher_of(inputs, report.get("teacher", {})),
-            variant={"learner": config.learner.name, "learns": deployment.learns},
+            variant={"learner": config.learner.name, "learns": deployment.learns, **_card(acting)},
             config=config.model_dump(mode="json"),
             config_hash=inputs.run_key(name, seed),
             fingerprints={
@@ -95,6 +95,12 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
         **{field.name: getattr(tables, field.name) for field in dataclasses.fields(tables)},
     )
     checkpoint.clear()
+
+
+def _card(acting: Any) -> dict[str, str]:
+    """Return the card a policy was on; nothing for the CPU, which needs no word."""
+    device = getattr(acting, "device", None)
+    return {} if device is None or device.type == "cpu" else {"device": str(device)}
 
 
 def _begin(inputs: Inputs, name: str, seed: int, world: World, table: ItemTable) -> Underway:
