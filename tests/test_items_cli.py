@@ -50,18 +50,28 @@ def test_encode_then_report(data_home: Path, tmp_path: Path):
     told = [x for s in stores for x in ("--store", s)]
     short = ("--seeds", "2", "--epochs", "1", "--users", "80", "-o", str(tmp_path / "report"))
     thin = ("--reduce", "4", "--questions", "30", "--batch", "32")
-    said = _run("items", "report", "toy", *told, "--adapters", "linear,moe", *short, *thin)
+    names = ("--adapters", "linear,lirdrec,moe")
+    said = _run("items", "report", "toy", *told, *names, *short, *thin)
     lines = [line.split()[0] for line in said.splitlines() if line.split()]
-    assert [x for x in lines if x in ("popularity", "linear", "moe")][-3:] == [
-        "popularity",
-        "linear",
-        "moe",
-    ]
-    assert "kept without text" in said and "MOMEF-style" in said
+    rows = [x for x in lines if x in ("popularity", "linear", "moe", "lirdrec")]
+    assert rows == ["popularity", "linear", "moe", "lirdrec", "linear", "moe", "lirdrec"]
+    assert "without image" in said and "moe: MOMEF-style" in said and "lirdrec: LIRDRec" in said
     assert "every adapter above shuffled linear" in said and "30 questions" in said
-    assert "6 of 6, 0 min left" in said
-    again = _run("items", "report", "toy", *told, "--adapters", "linear,moe", *short, *thin)
+    assert "every graph encoder above popularity" in said and "8 of 8, 0 min left" in said
+    again = _run("items", "report", "toy", *told, *names, *short, *thin)
     assert "min left" not in again and "every adapter above popularity" in again
+    with pytest.raises(SimrecError, match="there is no item adapter 'mo'; did you mean 'moe'"):
+        _run("items", "report", "toy", *told, "--adapters", "linear,mo", *short)
+    with pytest.raises(SimrecError, match="expected at least one that learns from sequences"):
+        _run("items", "report", "toy", *told, "--adapters", "mgcn", *short)
+
+
+def test_encoding_a_catalogue_is_timed_with_all_its_states(data_home: Path):
+    said = _run("bench", "items", "--encode", "toy")
+    n = len(open_dataset("toy", None).catalogue)
+    # 7 states of 256 halves and a final vector of 256 floats
+    assert f"{n:,} items x 7 x 256 encoded and stored in " in said
+    assert "s of the processor), 4,608 bytes an item" in said
 
 
 def test_fit_learns_from_the_agents_part_and_export_keeps_the_ids(data_home: Path, tmp_path: Path):
@@ -124,6 +134,8 @@ def test_wrong_requests_are_one_sentence(data_home: Path, tmp_path: Path):
         _run("items", "encode", "toy", "--modality", "audio", "-o", "f")
     with pytest.raises(SimrecError, match="--store got 'text'; expected MODALITY=DIR"):
         _run("items", "report", "toy", "--store", "text", "-o", str(tmp_path))
+    with pytest.raises(SimrecError, match="no feature store is given; expected --store MODALITY="):
+        _run("items", "report", "toy")
 
 
 def test_captions_by_a_local_model_that_sees(tmp_path: Path):

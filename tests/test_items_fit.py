@@ -13,7 +13,7 @@ from simrec.errors import SimrecError
 from simrec.items.fit import fit_items, places_of
 from simrec.items.fit_settings import FitSettings
 from simrec.items.hashed_text import HashedTextEncoder
-from simrec.items.next_item import drop_modality, next_item_loss
+from simrec.items.next_item import drop_modality, log_chances, next_item_loss
 from simrec.items.ranking import hit_rate
 from simrec.items.retention import retention, retention_curve
 from simrec.items.sequences import leave_one_out
@@ -23,18 +23,29 @@ QUICK = FitSettings(width=32, epochs=10)
 
 
 def _hits(fitted, states, present, task) -> float:
-    return hit_rate(places_of(fitted, states, present, task.test_history, task.test_target))
+    return hit_rate(places_of(fitted, states, present, task.test))
 
 
 def test_the_corrected_softmax_by_hand():
-    # scores 1, 2, 3; shares 1/2, 1/4, 1/4; the target is column 0, column 2 is in the user's own
-    # sequence and no negative: -log softmax of (1 + log 2, 2 + log 4)
-    states, table = torch.tensor([[1.0]]), torch.tensor([[1.0], [2.0], [3.0]])
-    share = torch.log(torch.tensor([0.5, 0.25, 0.25]))
+    # width 4: products 2, 4, 6 are halved to 1, 2, 3; chances 1/2, 1/4, 1/4; the target is column
+    # 0, column 2 is in the user's own sequence and no negative: -log softmax of (1 + log 2, 2 +
+    # log 4)
+    states = torch.tensor([[2.0, 0.0, 0.0, 0.0]])
+    table = torch.tensor([[1.0], [2.0], [3.0]]) * torch.tensor([1.0, 5.0, 5.0, 5.0])
+    chance = torch.log(torch.tensor([0.5, 0.25, 0.25]))
     own = torch.tensor([[True, False, True]])
-    loss = next_item_loss(states, table, share, torch.tensor([0]), own)
+    loss = next_item_loss(states, table, chance, torch.tensor([0]), own)
     a, b = 2 * np.exp(1), 4 * np.exp(2)
     assert loss.item() == pytest.approx(-np.log(a / (a + b)), rel=1e-5)
+
+
+def test_the_chance_of_being_a_candidate_by_hand():
+    # three draws, shares 1/2 and 1/10: 1 - 1/8 and 1 - 0.729; what is alone is surely drawn
+    found = log_chances(torch.tensor([0.5, 0.1, 1.0], dtype=torch.float64), 3).exp()
+    assert found.tolist() == pytest.approx([0.875, 0.271, 1.0])
+    # a rare item's chance is its share times the draws: the usual correction, but for a constant
+    rare = log_chances(torch.tensor([1e-7, 3e-7], dtype=torch.float64), 1000)
+    assert (rare[1] - rare[0]).item() == pytest.approx(np.log(3), abs=1e-3)
 
 
 def test_the_last_modality_of_an_item_is_never_dropped():
@@ -52,7 +63,7 @@ def test_adapters_beat_popularity_and_shuffled_rows(adapter: str):
     order = np.random.default_rng(1).permutation(len(present))
     mixed = {m: v[order] for m, v in states.items()}
     shuffled = _hits(fit_items(mixed, present, task, settings), mixed, present, task)
-    popular = hit_rate(popularity_places(task.counts, task.test_history, task.test_target))
+    popular = hit_rate(popularity_places(task.counts, task.test.seen, task.test.target))
     assert learnt > popular + 0.1 and learnt > shuffled + 0.1
 
 
@@ -142,5 +153,5 @@ def test_real_titles_beat_popularity_and_shuffled_titles(shared_data: Path):
     order = np.random.default_rng(1).permutation(len(titles))
     mixed = {"text": states["text"][order]}
     shuffled = _hits(fit_items(mixed, present, task, settings), mixed, present, task)
-    popular = hit_rate(popularity_places(task.counts, task.test_history, task.test_target))
+    popular = hit_rate(popularity_places(task.counts, task.test.seen, task.test.target))
     assert learnt > popular and learnt > shuffled

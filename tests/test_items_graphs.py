@@ -16,9 +16,9 @@ from simrec.items.graph_views import (
     neighbour_graph,
     normalised_graph,
 )
-from simrec.items.ranking import hit_rate, ranks
-from simrec.items.sequences import padded, user_sequences
-from tests.item_worlds import planted
+from simrec.items.ranking import hit_rate
+from simrec.items.sequences import last_held_out, leave_one_out
+from tests.item_worlds import planted, popularity_places
 
 
 def _small(n_users: int = 8, n_items: int = 30):
@@ -76,15 +76,12 @@ def test_graph_encoders_beat_popularity_and_repeat(name: str):
     states, present, log = planted(300, 120, 10)
     features = {m: v[:, -1] for m, v in states.items()}
     settings = GraphSettings(name, width=16, epochs=12)
-    fitted = fit_graph(features, present, log, settings)
-    sequences = user_sequences(log)
-    known = [s[:-1] for s in sequences]
-    counts = np.bincount(np.concatenate(known), minlength=120).astype(np.float32)
-    target = np.array([s[-1] for s in sequences])
-    popular = ranks(np.repeat(counts[None], 300, axis=0), target, padded(known, 9))
-    assert hit_rate(fitted.places) > hit_rate(popular) + 0.05
+    task = leave_one_out(log, history=5)
+    fitted = fit_graph(features, present, task, settings)
+    popular = popularity_places(task.counts, task.test.seen, task.test.target)
+    assert hit_rate(fitted.places(task.test)) > hit_rate(popular) + 0.05
     assert fitted.own.shape == (120, 2, 16)
-    again = fit_graph(features, present, log, settings)
+    again = fit_graph(features, present, task, settings)
     assert again.items.tobytes() == fitted.items.tobytes()
 
 
@@ -96,7 +93,8 @@ def test_an_item_nobody_met_gets_its_twins_vector_without_training():
     kept = log.select(log.item != new)
     for values in features.values():
         values[new] = values[twin]
-    fitted = fit_graph(features, present, kept, GraphSettings("lirdrec", width=16, epochs=6))
+    task = last_held_out(kept, history=5)
+    fitted = fit_graph(features, present, task, GraphSettings("lirdrec", width=16, epochs=6))
     with torch.no_grad():
         own = fitted.model.contents()
     torch.testing.assert_close(own[new], own[twin])
@@ -108,9 +106,10 @@ def test_an_item_nobody_met_gets_its_twins_vector_without_training():
 def test_wrong_names_are_one_sentence():
     features, present, links = _small()
     _, _, log = planted(20, 30, 5)
+    task = last_held_out(log, history=5)
     with pytest.raises(SimrecError, match="there is no graph encoder 'mgnc'; did you mean 'mgcn'"):
-        fit_graph(features, present, log, GraphSettings("mgnc"))
+        fit_graph(features, present, task, GraphSettings("mgnc"))
     with pytest.raises(SimrecError, match="there is no purifier 'deep'"):
         MGCN(features, present, links, rng=torch.Generator(), purifier="deep")
     with pytest.raises(SimrecError, match="'lirdrec' does not take the settings"):
-        fit_graph(features, present, log, GraphSettings("lirdrec", {"purifier": "befa"}))
+        fit_graph(features, present, task, GraphSettings("lirdrec", {"purifier": "befa"}))

@@ -39,12 +39,12 @@ def test_leave_one_out_by_hand():
     log = _log([0] * 5 + [1] * 2, [0, 1, 2, 3, 4, 0, 1], [9, 8, 7, 6, 5, 1, 2])
     task = leave_one_out(log, history=3)
     assert task.train.tolist() == [[-1, 4, 3, 2], [-1, -1, 0, 1]]
-    assert (task.valid_history.tolist(), task.valid_target.tolist()) == ([[4, 3, 2]], [1])
-    assert (task.test_history.tolist(), task.test_target.tolist()) == ([[3, 2, 1]], [0])
+    assert (task.valid.history.tolist(), task.valid.target.tolist()) == ([[4, 3, 2]], [1])
+    assert (task.test.history.tolist(), task.test.target.tolist()) == ([[3, 2, 1]], [0])
     assert task.counts.tolist() == [1, 1, 1, 1, 1]
     kept = last_held_out(log, history=3)
     assert kept.train.tolist() == [[4, 3, 2, 1], [-1, -1, 0, 1]]
-    assert kept.test_target.tolist() == kept.valid_target.tolist() == [0]
+    assert kept.test.target.tolist() == kept.valid.target.tolist() == [0]
 
 
 def test_long_sequences_are_windows_in_which_each_item_but_the_first_comes_next_once():
@@ -59,10 +59,10 @@ def test_a_sample_of_questions_keeps_each_with_its_history_and_what_is_learnt():
     user = np.repeat(np.arange(40), 5).tolist()
     task = leave_one_out(_log(user, [10 * (n // 5) + n % 5 for n in range(200)], None), history=3)
     some = asked_of_some(task, 7, seed=0)
-    assert len(some.test_target) == len(some.valid_target) == 7 and some.train is task.train
-    assert (some.test_history[:, -1] == some.test_target - 1).all()
-    assert (some.test_target == asked_of_some(task, 7, seed=0).test_target).all()
-    assert asked_of_some(task, 99, seed=0).test_target.tolist() == task.test_target.tolist()
+    assert len(some.test.target) == len(some.valid.target) == 7 and some.train is task.train
+    assert (some.test.history[:, -1] == some.test.target - 1).all()
+    assert (some.test.target == asked_of_some(task, 7, seed=0).test.target).all()
+    assert asked_of_some(task, 99, seed=0).test.target.tolist() == task.test.target.tolist()
 
 
 def test_time_split_teaches_with_nothing_after_the_cut():
@@ -71,8 +71,8 @@ def test_time_split_teaches_with_nothing_after_the_cut():
     task = time_split(log, history=2, valid_from=0.5, test_from=0.8)
     assert task.counts.tolist() == [1] * 5 + [0] * 5
     assert task.train.tolist() == [[0, 2, 4], [-1, 1, 3]]
-    assert task.valid_history.tolist() == [[2, 4], [1, 3]] and task.valid_target.tolist() == [6, 5]
-    assert task.test_history.tolist() == [[4, 6], [5, 7]] and task.test_target.tolist() == [8, 9]
+    assert task.valid.history.tolist() == [[2, 4], [1, 3]] and task.valid.target.tolist() == [6, 5]
+    assert task.test.history.tolist() == [[4, 6], [5, 7]] and task.test.target.tolist() == [8, 9]
     with pytest.raises(SimrecError, match="the log has no times"):
         time_split(_log([0, 0], [0, 1], None), history=2)
 

@@ -1,13 +1,15 @@
 """The report of adapters: gates by hand, a report that goes on, inputs reduced alike for all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from simrec.items.benchmark import COLD, Model, Row, compare_adapters, models_of, popularity_row
+from simrec.items.benchmark import Model, Row, compare_adapters, models_of, popularity_row
 from simrec.items.fit_settings import FitSettings
 from simrec.items.gates import gates
+from simrec.items.judged import cold_targets
 from simrec.items.reduce import reduced_states
 from simrec.items.sequences import leave_one_out
 from simrec.statistics import t_interval
@@ -17,7 +19,8 @@ QUICK = FitSettings(width=8, epochs=2, steps=4, batch=32)
 
 
 def _row(name: str, *each: float, **kept: float) -> Row:
-    return Row(name, each, t_interval(each), 0.0, kept, 1.0, 10)
+    found = {m: (share,) for m, share in kept.items()}
+    return Row(name, each, t_interval(each), t_interval(each), found, 1.0, 10)
 
 
 def test_gates_by_hand():
@@ -39,13 +42,20 @@ def test_gates_by_hand():
     assert better.passed and better.figures == "+0.2000 [-1.0706, 1.4706], not resolved"
     kept = found["modality dropout raises what iisan keeps, over modalities"]
     assert kept.passed and kept.figures == "without text 20% -> 40%, without image 70% -> 60%"
-    good = [_row("popularity", 0.1), _row("shuffled sum", 0.1), _row("sum", 0.3)]
+    good = [_row("popularity", 0.1), _row("shuffled sum", 0.2), _row("sum", 0.3)]
     assert [gate.passed for gate in gates(good)] == [True, True]
+    # a graph encoder is judged by popularity alone
+    for hits, passed in ((0.15, True), (0.1, False)):
+        judged = gates([*good, _row("mgcn", hits)])
+        assert [gate.passed for gate in judged] == [True, True, passed]
+        assert judged[2].what == "every graph encoder above popularity"
 
 
 def test_models_are_controls_adapters_and_one_without_dropout():
     names = [m.name for m in models_of(["linear", "iisan", "moe"], several=True)]
     assert names[:2] == ["shuffled linear", "shuffled iisan"] and names[-1] == "iisan undropped"
+    last = [m.name for m in models_of(["mgcn", "sum"], several=True)]
+    assert last == ["shuffled sum", "sum", "mgcn"]
     alone = [m.name for m in models_of(["sum"], several=False)]
     assert alone == ["shuffled sum", "sum"]
 
@@ -84,9 +94,11 @@ def test_a_killed_report_trains_only_what_is_missing_and_says_the_same(tmp_path:
 def test_cold_questions_are_judged_apart():
     _, _, log = planted(60, 40, 8)
     task = leave_one_out(log, history=5)
-    cold = task.counts[task.test_target] <= COLD
-    row = popularity_row(task)
-    assert row.cold_hits == 0.0 or not cold.any()  # what nobody met is popular with nobody
+    few = replace(task, counts=np.where(np.arange(40) < 30, 0, task.counts))
+    assert (
+        cold_targets(few) == (task.test.target < 30) | (few.counts[task.test.target] == 1)
+    ).all()
+    assert popularity_row(few).cold.mean == 0.0  # what nobody met is popular with nobody
 
 
 def test_reduced_layers_have_one_width_spread_1_and_never_read_what_is_absent():

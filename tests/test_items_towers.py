@@ -128,6 +128,9 @@ def test_text_is_the_same_alone_and_padded_in_a_batch(folders: dict[str, Path], 
         np.testing.assert_allclose(hidden[row], alone[0], atol=1e-5)
         np.testing.assert_allclose(final[row], last[0], atol=1e-5)
     order, _ = tower.states(TEXTS[::-1])
+    many = TransformerTower(folders[family], "text", batch=1, workers=2).states(TEXTS)
+    for together, apart in zip((hidden, final), many, strict=True):
+        np.testing.assert_allclose(apart, together, atol=1e-5)
     np.testing.assert_allclose(order[::-1], hidden, atol=1e-5)
 
 

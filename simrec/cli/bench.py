@@ -128,11 +128,20 @@ def items_command(
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
     ] = None,
+    encode: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Instead time a data set's titles through a BERT."),
+    ] = None,
 ) -> None:
     """Measure what item vectors cost: TPME with seconds, weights and bytes beside it."""
     from simrec.files import write_json
     from simrec.items.bench import bench_items
 
+    if encode is not None:
+        from simrec.cli.items import time_encoding
+
+        time_encoding(encode)
+        return
     values = bench_items(quick=quick, say=lambda line: typer.echo(line, err=True))
     if str(json_path) == "-":
         typer.echo(json.dumps(values, indent=2))
@@ -148,8 +157,9 @@ def items_command(
         typer.echo(f"one step by {'depth of the encoder' if key == 'depth' else 'layers kept'}:")
         for row in values[group]:
             typer.echo(
-                f"  {row.get('route', 'cached'):<8}{row[key]:>3}  {row['seconds'] * 1e3:8.2f} ms  "
-                f"{row['flops'] / 1e6:10.1f} Mflop  {row['saved_bytes'] / 2**20:7.2f} MiB kept for "
+                f"  {row.get('route', 'cached'):<8}{row[key]:>3}  {row['seconds'] * 1e3:8.2f} ms "
+                f"of the processor  {row['flops'] / 1e6:10.1f} Mflop  "
+                f"{row['saved_bytes'] / 2**20:7.2f} MiB kept for "
                 f"the backward pass  {row['encoder_gradients']:,} encoder gradients"
             )
     typer.echo(values["papers"])

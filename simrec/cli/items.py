@@ -1,5 +1,6 @@
 """`simrec items`: encode a catalogue, learn item vectors, compare adapters, export tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ items_app = typer.Typer(
 
 Data = Annotated[str, typer.Argument(help="Name of a data set, or a folder in the tidy format.")]
 Store = Annotated[
-    list[str], typer.Option("--store", metavar="MODALITY=DIR", help="A feature store; repeat it.")
+    list[str] | None,
+    typer.Option("--store", metavar="MODALITY=DIR", help="A feature store; repeat it."),
 ]
 
 
@@ -61,7 +63,31 @@ def encode(
     )
 
 
-def _states(catalogue: Any, stores: list[str]) -> tuple[Any, Any]:
+def time_encoding(data: str) -> None:
+    """Encode a data set's titles with a random BERT in a folder of no further use; print costs."""
+    from tempfile import TemporaryDirectory
+
+    from rich.progress import Progress
+
+    from simrec.items.encode_bench import bench_encoding
+
+    catalogue = _open(data).catalogue
+    with TemporaryDirectory() as folder, Progress(transient=True) as bar:
+        task = bar.add_task("random BERT")
+        cost = bench_encoding(
+            [title or "-" for title in catalogue.titles],
+            catalogue.item_ids,
+            Path(folder),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(
+        f"{cost.items:,} items x {cost.layers} x {cost.width} encoded and stored in "
+        f"{cost.seconds:.1f} s on {cost.threads} threads ({cost.processor_seconds:.1f} s of the "
+        f"processor), {cost.bytes_per_item:,.0f} bytes an item"
+    )
+
+
+def _states(catalogue: Any, stores: Sequence[str]) -> tuple[Any, Any]:
     import numpy as np
 
     from simrec.errors import SimrecError
@@ -172,8 +198,10 @@ def caption(
 @items_app.command()
 def report(
     data: Data,
-    stores: Store,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; resumed.")],
+    stores: Store = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; resumed.")] = Path(
+        "items-report"
+    ),
     adapters: Annotated[str, typer.Option(help="Names, with commas.")] = "linear,iisan",
     seeds: Annotated[int, typer.Option(min=1, help="Fits of each: seeds 0, 1, ...")] = 3,
     first_seed: Annotated[int, typer.Option(min=0, help="Begin at another seed.")] = 0,
@@ -197,7 +225,7 @@ def report(
     from simrec.items.sequences import asked_of_some, leave_one_out
 
     dataset = _open(data)
-    states, present = _states(dataset.catalogue, stores)
+    states, present = _states(dataset.catalogue, stores or ())
     if reduce is not None:
         states = reduced_states(states, present, reduce)
     log = dataset.log if users is None else dataset.log.select(dataset.log.user < users)

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from simrec.items.adapters import ADAPTERS
-from simrec.items.benchmark import Row, cold_questions, compare_adapters, models_of
+from simrec.items.adapters import ADAPTERS, GRAPH_ADAPTERS
+from simrec.items.benchmark import Row, compare_adapters, models_of
 from simrec.items.cost import measured_costs
 from simrec.items.fit_settings import FitSettings
 from simrec.items.gates import gates
+from simrec.items.judged import cold_targets
 from simrec.items.next_item import States
 from simrec.items.sequences import Task
 from simrec.items.tpme import tpme
 from simrec.progress import bars
+from simrec.statistics import t_interval
 
 
 def compared(
@@ -67,32 +69,34 @@ def _print_sizes(states: States, task: Task, settings: FitSettings, seeds: Seque
     steps = settings.steps or -(-len(task.train) // settings.batch)
     typer.echo(
         f"{len(task.counts):,} items, {len(task.train):,} windows to learn from, "
-        f"{len(task.test_target):,} questions ({cold_questions(task):,} cold), "
+        f"{len(task.test.target):,} questions ({int(cold_targets(task).sum()):,} cold), "
         f"states {layers}; at most {settings.epochs} x {steps} batches of {settings.batch}, "
         f"learning rate {settings.learning_rate:g}, seeds {seeds[0]} to {seeds[-1]}"
     )
 
 
 def _print_rows(rows: Sequence[Row], modalities: Sequence[str]) -> None:
-    several = len(modalities) > 1
-    without = [f"kept without {m}" for m in modalities] if several else []
-    head = ("method", "HR@10", "NDCG@10", "cold HR@10", *without, "weights", "s", "paper")
-    table = Table(*head, box=None)
+    """Print hits, then what is left without each modality, then whose ideas they are."""
+    hits = Table("method", "HR@10", "NDCG@10", "cold HR@10", "weights", "s", box=None)
     for row in rows:
         digits = slice(1) if row.name == "popularity" else slice(None)  # it knows no seeds
-        kept = [f"{row.retained[m]:.0%}" if row.retained else "" for m in modalities if several]
-        known = ADAPTERS.get(row.name)
-        table.add_row(
-            row.name,
-            " ".join(row.hits.texts(4)[digits]),
-            " ".join(row.gain.texts(4)[digits]),
-            f"{row.cold_hits:.4f}",
-            *kept,
-            f"{row.parameters:,}",
-            f"{row.seconds:.0f}",
-            f"{known.paper}; {known.evidence}" if known else "control",
-        )
-    Console(width=None if Console().is_terminal else 200).print(table)
+        cells = [" ".join(found.texts(4)[digits]) for found in (row.hits, row.gain, row.cold)]
+        hits.add_row(row.name, *cells, f"{row.parameters:,}", f"{row.seconds:.0f}")
+    left = Table("share of HR@10 kept", *(f"without {m}" for m in modalities), box=None)
+    for row in rows:
+        if row.retained:
+            kept = [t_interval(row.retained[m]) for m in modalities]
+            left.add_row(row.name, *(" ".join(found.texts(2)) for found in kept))
+    console = Console(width=None if Console().is_terminal else 200)
+    console.print(hits)
+    if left.row_count:
+        console.print(left)
+    known = {**ADAPTERS, **GRAPH_ADAPTERS}
+    papers: dict[str, list[str]] = {}
+    for name in (row.name for row in rows if row.name in known):
+        papers.setdefault(f"{known[name].paper}; {known[name].evidence}", []).append(name)
+    for paper, names in papers.items():
+        typer.echo(f"{', '.join(names)}: {paper}")
 
 
 def print_costs(

@@ -18,7 +18,7 @@ from simrec.items.sequences import last_held_out
 from simrec.items.store import open_store
 from simrec.items.table import ItemTable
 
-_GRAPH_READS = ("settings", "width", "epochs", "patience", "learning_rate", "seed")
+_GRAPH_READS = ("settings", "width", "epochs", "steps", "patience", "learning_rate", "seed")
 
 
 def table_states(
@@ -68,7 +68,7 @@ def adapted_table(
         history: Items of history given to the sequence model.
         progress: As in `fit_items`.
         **settings: Further fields of `FitSettings`; `settings` holds those of the adapter's class.
-            Of them graph encoders read width, epochs, patience, learning_rate, seed and settings.
+            Graph encoders read width, epochs, steps, patience, learning_rate, seed and settings.
 
     Returns:
         The same items; `fused` and every part have zero mean and mean squared length 1, parts zero
@@ -83,15 +83,15 @@ def adapted_table(
             f"catalogue; build both from one data set"
         )
     states, present, hashes = table_states(table, stores or {})
+    task = last_held_out(log, history=history)
     curve: tuple[float, ...]
     if name in GRAPH_ADAPTERS:
         features = {m: v[:, -1] for m, v in states.items()}
         graph = GraphSettings(name, **{k: v for k, v in settings.items() if k in _GRAPH_READS})
-        found = fit_graph(features, present, log, graph, progress=progress)
+        found = fit_graph(features, present, task, graph, progress=progress)
         fused, own, curve = found.items, found.own, found.curve
     else:
         fit = FitSettings(adapter=name, **settings)
-        task = last_held_out(log, history=history)
         fitted = fit_items(states, present, task, fit, progress=progress)
         (fused, own), curve = fitted.vectors(states, present), fitted.curve
     learnt = {

@@ -5,7 +5,6 @@ training's result is a file, so a report that was killed trains only what is mis
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,17 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simrec.errors import SimrecError, nearest
 from simrec.files import fingerprint, write_json
-from simrec.items.fit import fit_items, places_of
+from simrec.items.adapters import ADAPTERS, GRAPH_ADAPTERS
 from simrec.items.fit_settings import FitSettings
+from simrec.items.judged import cold_targets, judged, settings_of, shuffled_rows
 from simrec.items.next_item import States
 from simrec.items.ranking import hit_rate, ndcg, ranks
-from simrec.items.retention import retention
 from simrec.items.sequences import Task
-from simrec.randomness import generator
 from simrec.statistics import Interval, t_interval
-
-COLD = 1  # training events up to which an item counts as cold
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Model:
     """What is trained in a row of the report."""
 
     name: str
-    adapter: str  # a key of simrec.items.adapters.ADAPTERS
+    adapter: str  # a key of simrec.items.adapters.ADAPTERS or GRAPH_ADAPTERS
     shuffled: bool = False  # rows dealt to other items
     dropout: bool = True  # False never hides a modality in training
 
@@ -44,8 +41,8 @@ class Row:
     name: str
     each: tuple[float, ...]  # HR@10 of each seed
     gain: Interval  # NDCG@10
-    cold_hits: float  # HR@10 of targets with at most COLD training events; NaN where none
-    retained: dict[str, float]  # modality -> mean share of HR@10 left without it; {} not measured
+    cold: Interval  # HR@10 of targets with at most COLD training events; NaN where none
+    retained: dict[str, tuple[float, ...]]  # modality -> each seed's share of HR@10 without it
     seconds: float  # of the processor, a training; 0 where nothing is trained
     parameters: int
 
@@ -60,66 +57,43 @@ def models_of(adapters: Sequence[str], *, several: bool) -> list[Model]:
 
     A shuffled control is an adapter on rows dealt to other items: what is left is what a model
     learns without knowing any item. There is one of the first adapter and one of "iisan", and where
-    there are several modalities an "iisan" that was never denied one.
+    there are several modalities an "iisan" that was never denied one. Graph encoders come last.
+
+    Raises:
+        SimrecError: There is no such adapter, or none that learns from sequences.
     """
+    known = [*ADAPTERS, *GRAPH_ADAPTERS]
+    for name in adapters:
+        if name not in known:
+            raise SimrecError(f"there is no item adapter '{name}'; {nearest(name, known)}")
+    graphs = [name for name in adapters if name in GRAPH_ADAPTERS]
+    adapters = [name for name in adapters if name in ADAPTERS]
+    if not adapters:
+        raise SimrecError(
+            f"the adapters are {graphs}; expected at least one that learns from sequences, for the "
+            f"shuffled control; add one such as linear"
+        )
     controls = dict.fromkeys((adapters[0], *(["iisan"] if "iisan" in adapters else [])))
     models = [Model(f"shuffled {name}", name, shuffled=True) for name in controls]
     models += [Model(name, name) for name in adapters]
     if several and "iisan" in adapters:
         models.append(Model("iisan undropped", "iisan", dropout=False))
-    return models
+    return models + [Model(name, name) for name in graphs]
 
 
 def popularity_row(task: Task) -> Row:
     """Return how well "what most people had" does; it knows no seed."""
     scores = task.counts.astype(np.float32)
-    parts = range(0, len(task.test_target), 512)
+    asked = task.test
+    parts = [slice(i, i + 512) for i in range(0, len(asked.target), 512)]
     places = np.concatenate(
         [
-            ranks(np.repeat(scores[None], len(t), axis=0), t, h)
-            for t, h in (
-                (task.test_target[i : i + 512], task.test_history[i : i + 512]) for i in parts
-            )
+            ranks(np.tile(scores, (len(asked.target[p]), 1)), asked.target[p], asked.seen[p])
+            for p in parts
         ]
     )
-    gain = t_interval([ndcg(places)])
-    return Row("popularity", (hit_rate(places),), gain, hit_rate(places[_cold(task)]), {}, 0.0, 0)
-
-
-def _cold(task: Task) -> NDArray[np.bool_]:
-    return np.asarray(task.counts[task.test_target] <= COLD)
-
-
-def cold_questions(task: Task) -> int:
-    """Return how many test questions ask for an item with at most COLD training events."""
-    return int(_cold(task).sum())
-
-
-def _trained(
-    states: States, present: NDArray[np.bool_], task: Task, model: Model, settings: FitSettings
-) -> dict[str, Any]:
-    if model.shuffled:
-        order = generator(settings.seed, "shuffled items").permutation(len(present))
-        states, present = {m: v[order] for m, v in states.items()}, present[order]
-    began = time.process_time()
-    fitted = fit_items(states, present, task, settings)
-    spent = time.process_time() - began
-    places = places_of(fitted, states, present, task.test_history, task.test_target)
-    kept = {}
-    if not model.shuffled and len(states) > 1:
-        kept = retention(fitted, states, present, task)
-    return {
-        "model": model.name,
-        "seed": settings.seed,
-        "hits": hit_rate(places),
-        "ndcg": ndcg(places),
-        "cold_hits": hit_rate(places[_cold(task)]),
-        "retained": kept,
-        "curve": list(fitted.curve),
-        "epoch": fitted.best,
-        "seconds": spent,
-        "parameters": fitted.parameters,
-    }
+    cold = t_interval([hit_rate(places[cold_targets(task)])])
+    return Row("popularity", (hit_rate(places),), t_interval([ndcg(places)]), cold, {}, 0.0, 0)
 
 
 def compare_adapters(
@@ -151,14 +125,14 @@ def compare_adapters(
         Popularity and the models, in order.
     """
     base = settings or FitSettings()
-    arrays = [task.train, task.valid_history, task.valid_target, task.test_history]
-    data = fingerprint(*states, *states.values(), present, *arrays, task.test_target)
+    asked = [a for q in (task.valid, task.test) for a in (q.history, q.seen, q.target)]
+    data = fingerprint(*states, *states.values(), present, task.train, task.pairs, *asked)
     found: dict[str, list[dict[str, Any]]] = {model.name: [] for model in models}
     for seed in seeds:
         for model in models:
             s = replace(base, adapter=model.adapter, seed=seed)
             s = s if model.dropout else replace(s, modality_dropout=0.0)
-            key = fingerprint(data, asdict(s), model.name)
+            key = fingerprint(data, asdict(settings_of(s)), model.name)
             path = (
                 None
                 if folder is None
@@ -166,7 +140,9 @@ def compare_adapters(
             )
             fresh = path is None or not path.is_file()
             if path is None or fresh:
-                result = _trained(states, present, task, model, s)
+                given = shuffled_rows(states, present, s.seed) if model.shuffled else None
+                result = {"model": model.name, "seed": s.seed}
+                result |= judged(*(given or (states, present)), task, s, retained=given is None)
                 if path is not None:
                     write_json(path, result)
             else:
@@ -177,16 +153,16 @@ def compare_adapters(
 
 
 def _row(name: str, results: Sequence[Mapping[str, Any]]) -> Row:
-    def mean(key: str) -> float:
-        return float(np.mean([result[key] for result in results]))
+    def each(key: str) -> tuple[float, ...]:
+        return tuple(float(result[key]) for result in results)
 
     first = results[0]["retained"]
     return Row(
         name,
-        tuple(result["hits"] for result in results),
-        t_interval([result["ndcg"] for result in results]),
-        mean("cold_hits"),
-        {m: float(np.mean([result["retained"][m] for result in results])) for m in first},
-        mean("seconds"),
+        each("hits"),
+        t_interval(each("ndcg")),
+        t_interval(each("cold_hits")),
+        {m: tuple(result["retained"][m] for result in results) for m in first},
+        float(np.mean(each("seconds"))),
         int(results[0]["parameters"]),
     )

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from simrec.items.fit import fit_items
@@ -28,6 +29,9 @@ def _peak() -> int:
 
 
 def _measured(train: Callable[[], Trained]) -> Cost:
+    weight = torch.zeros(8, 8, requires_grad=True)  # what a first step ever loads is no method's
+    (weight @ weight).sum().backward()
+    torch.optim.AdamW([weight], fused=True).step()
     before = _peak()
     seconds, parameters = train()
     return Cost(seconds, parameters, _peak() - before)
@@ -37,14 +41,15 @@ def costs_of(methods: Mapping[str, Callable[[], Trained]]) -> dict[str, Cost]:
     """Run each method in a fresh process and return what it took.
 
     Memory is the growth of the child's greatest resident size over what it held with its arguments
-    loaded, so one method's peak cannot hide another's. Children are forked from a server that has
-    imported torch and done nothing with it.
+    loaded and a step of eight numbers taken, so one method's peak cannot hide another's. Children
+    are forked from a server that has imported torch and done nothing with it.
 
     Args:
         methods: Name -> a picklable function that trains.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simrec.items.efficiency", "simrec.items.fit"])
+    # an optimiser's first step imports torch._dynamo, which takes longer than a small training
+    context.set_forkserver_preload(["simrec.items.efficiency", "simrec.items.fit", "torch._dynamo"])
     costs = {}
     for name, train in methods.items():
         with ProcessPoolExecutor(1, mp_context=context) as pool:

@@ -18,7 +18,7 @@ from simrec.items.fit_settings import FitSettings
 from simrec.items.next_item import NextItemLoss, States
 from simrec.items.ranking import ndcg, ranks
 from simrec.items.sasrec import SASRec
-from simrec.items.sequences import Task
+from simrec.items.sequences import Questions, Task
 
 
 @dataclass(frozen=True)
@@ -62,25 +62,21 @@ class FittedItems:
 
 
 def places_of(
-    fitted: FittedItems,
-    states: States,
-    present: NDArray[np.bool_],
-    history: NDArray[np.int64],
-    target: NDArray[np.int64],
+    fitted: FittedItems, states: States, present: NDArray[np.bool_], asked: Questions
 ) -> NDArray[np.int64]:
-    """Return the full ranking's place (n,) of each target; see `simrec.items.ranking.ranks`."""
+    """Return the full ranking's place (Q,) of each target; see `simrec.items.ranking.ranks`."""
     vectors, _ = fitted.vectors(states, present)
-    blocks = [
-        ranks(
-            fitted.scores(vectors, history[i : i + 512]), target[i : i + 512], history[i : i + 512]
-        )
-        for i in range(0, len(target), 512)
-    ]
-    return np.concatenate(blocks)
+    rows = [slice(i, i + 512) for i in range(0, len(asked.target), 512)]
+    return np.concatenate(
+        [
+            ranks(fitted.scores(vectors, asked.history[r]), asked.target[r], asked.seen[r])
+            for r in rows
+        ]
+    )
 
 
-def _batches(train: Tensor, size: int, rng: torch.Generator) -> Iterator[Tensor]:
-    """Yield batches without end, every sequence once before any comes again."""
+def shuffled_batches(train: Tensor, size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Yield batches of rows without end, every row once before any comes again."""
     while True:
         for rows in torch.randperm(len(train), generator=rng).split(size):
             yield train[rows]
@@ -117,7 +113,7 @@ def fit_items(
         raise SimrecError(f"there is no alignment '{s.align}'; {nearest(s.align, ALIGNMENTS)}")
     dims = {m: v.shape[2] for m, v in states.items()}
     layers = {m: v.shape[1] for m, v in states.items()}
-    history = task.valid_history.shape[1]
+    history = task.valid.history.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(s.seed)  # dropout knows only the global generator, which is put back
         rng = torch.Generator().manual_seed(s.seed)
@@ -130,7 +126,7 @@ def fit_items(
         )
         there = torch.from_numpy(present)
         loss_of = NextItemLoss(items, sequences, states, there, task.counts, s, rng)
-        batches = _batches(torch.from_numpy(task.train), s.batch, rng)
+        batches = shuffled_batches(torch.from_numpy(task.train), s.batch, rng)
         curve: list[float] = []
         kept: dict[str, Tensor] = {}
         spent = 0.0
@@ -150,7 +146,7 @@ def fit_items(
                 optimiser.step()
             spent += clock() - started
             now = FittedItems(items, sequences, (), epoch, 0.0, 0)
-            places = places_of(now, states, present, task.valid_history, task.valid_target)
+            places = places_of(now, states, present, task.valid)
             curve.append(ndcg(places))
             if progress is not None:
                 progress(epoch, curve[-1])

@@ -44,10 +44,11 @@ class FusionEncoder(nn.Module):
     """Frozen vectors, a linear map a modality, and one fusion.
 
     "linear" (the control: frozen features and one linear map of them all), "sum", "concat", "film"
-    (x a(y) + b(y)) and "gated" (y sigmoid(W x)) are MMSR's vector-level fusions (Li et al., arXiv
+    (x a(y) + b(y)) and "gated" (x sigmoid(W y)) are MMSR's vector-level fusions (Li et al., arXiv
     2403.17372; public code read); "late_gate", z x + (1 - z) y
     with z = sigmoid(W [x; y]), is NoteLLM-2's (Zhang et al., arXiv 2405.16789; read); "moe" is
-    `Experts`. Fusions of two fold the modalities from the left, skipping absent ones (ours).
+    `Experts`. Fusions of two fold the modalities from the left, skipping absent ones (ours), so the
+    first is what the others modulate.
     """
 
     def __init__(
@@ -129,6 +130,6 @@ class FusionEncoder(nn.Module):
             film: Tensor = x * scale + shift
             return film
         if self.fusion == "gated":
-            return y * torch.sigmoid(layer(x))
+            return x * torch.sigmoid(layer(y))
         z = torch.sigmoid(layer(torch.cat([x, y], 1)))
         return z * x + (1 - z) * y

@@ -1,5 +1,6 @@
 """What an adapter and a sequence model are trained by: the next item among those of the batch."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,24 +27,35 @@ def drop_modality(present: Tensor, chosen: Tensor) -> Tensor:
 
 
 def next_item_loss(
-    states: Tensor, candidates: Tensor, log_share: Tensor, targets: Tensor, own: Tensor
+    states: Tensor, candidates: Tensor, log_chance: Tensor, targets: Tensor, own: Tensor
 ) -> Tensor:
-    """Softmax over a batch's items, corrected for how often each would be drawn.
+    """Softmax over a batch's items, corrected for how often each is in a batch.
 
-    Logits are <state, item> - log share; a user's own other items are no negatives, the target
-    stays although it may be among them. Correction: Yi et al. (RecSys 2019); as in IISAN (read).
+    Logits are <state, item> / sqrt(width) - log chance; a user's own other items are no negatives,
+    the target stays although it may be among them. Correction: Yi et al. (RecSys 2019); as in IISAN
+    (read), but for the scale (ours): states have length sqrt(width), so without it the softmax of
+    an untrained model is nearly one-hot and most of a short training goes into undoing that.
 
     Args:
         states: (P, width) after each known item.
         candidates: (C, width) the batch's distinct items.
-        log_share: (C,) log of each one's share of the training events.
+        log_chance: (C,) log of each one's chance to be among the candidates.
         targets: (P,) column of the true next item.
         own: (P, C) True where the column is in the user's sequence.
     """
-    logits = states @ candidates.T - log_share
+    logits = states @ candidates.T / math.sqrt(states.shape[1]) - log_chance
     hidden = own.clone()
     hidden[torch.arange(len(targets)), targets] = False
     return functional.cross_entropy(logits.masked_fill(hidden, -torch.inf), targets)
+
+
+def log_chances(share: Tensor, drawn: int) -> Tensor:
+    """Return the log of 1 - (1 - share)^drawn, the chance that an item is drawn at least once.
+
+    A batch's distinct items are its candidates, so what is met often is among them surely and not
+    in proportion to its share: in a small catalogue log share would take off too much of it.
+    """
+    return torch.log(-torch.expm1(drawn * torch.log1p(-share)))
 
 
 class NextItemLoss:
@@ -62,8 +74,7 @@ class NextItemLoss:
         self.items, self.sequences, self.settings, self.rng = items, sequences, settings, rng
         self.states = {m: torch.from_numpy(v) for m, v in states.items()}
         self.present = present
-        self.log_share = torch.from_numpy(np.log(np.maximum(counts, 1) / max(counts.sum(), 1)))
-        self.log_share = self.log_share.to(torch.float32)
+        self.share = torch.from_numpy(np.maximum(counts, 1) / max(counts.sum(), 1))
 
     def _chosen(self, n: int) -> Tensor:
         """Return a modality to hide (n,) or -1."""
@@ -103,11 +114,13 @@ class NextItemLoss:
         member[rows, place[rows, columns]] = True
         mask = member[torch.nonzero(asked, as_tuple=True)[0]]
 
+        chance = log_chances(self.share[item], len(column)).to(torch.float32)
+
         def of(encoded: Tensor) -> Tensor:
             vectors = encoded.new_zeros(*past.shape, encoded.shape[1])
             vectors[past_real] = encoded[heard]
             state = self.sequences(vectors, past_real)[asked]
-            return next_item_loss(state, encoded[shown], self.log_share[item], target, mask)
+            return next_item_loss(state, encoded[shown], chance, target, mask)
 
         total = of(fused)
         if self.settings.tower_weight:

@@ -1,6 +1,6 @@
 """How much of a model is left when a modality is gone; never report the fused score without it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,38 @@ from simrec.items.sequences import Task
 
 
 def _hits(fitted: FittedItems, given: Hidden, task: Task, k: int) -> float:
-    places = places_of(fitted, given.states, given.present, task.test_history, task.test_target)
+    places = places_of(fitted, given.states, given.present, task.test)
     return hit_rate(places, k)
+
+
+def kept_without(
+    places: Callable[[States, NDArray[np.bool_]], NDArray[np.int64]],
+    states: States,
+    present: NDArray[np.bool_],
+    *,
+    k: int = 10,
+    policy: str | Completion = "learned_token",
+) -> dict[str, float]:
+    """Return HR@k without each modality as a share of HR@k with all.
+
+    Args:
+        places: Says where states and presence put each question's target, 1 being the best.
+        states: Modality -> (I, K, D).
+        present: (I, M).
+        k: Places that count.
+        policy: How absent modalities are completed; see `simrec.items.missing.complete`.
+
+    Returns:
+        Modality -> share, above 1 where the model is better without; NaN if it never hits.
+    """
+    full = hit_rate(places(states, present), k)
+    kept = {}
+    for name in states:
+        gone = hide(states, present, pattern="whole", rate=1.0, seed=0, modality=name)
+        left = complete(gone, policy)
+        found = hit_rate(places(left.states, left.present), k)
+        kept[name] = found / full if full else float("nan")
+    return kept
 
 
 def retention(
@@ -26,26 +56,12 @@ def retention(
     k: int = 10,
     policy: str | Completion = "learned_token",
 ) -> dict[str, float]:
-    """Return HR@k on the test questions without each modality as a share of HR@k with all.
+    """Return `kept_without` of a trained adapter with its sequence model on the test questions."""
 
-    Args:
-        fitted: A trained adapter with its sequence model.
-        states: Modality -> (I, K, D).
-        present: (I, M).
-        task: Whose test questions are asked.
-        k: Places that count.
-        policy: How absent modalities are completed; see `simrec.items.missing.complete`.
+    def places(given: States, there: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return places_of(fitted, given, there, task.test)
 
-    Returns:
-        Modality -> share, above 1 where the model is better without; NaN if it never hits.
-    """
-    full = _hits(fitted, Hidden(dict(states), present), task, k)
-    kept = {}
-    for name in states:
-        gone = hide(states, present, pattern="whole", rate=1.0, seed=0, modality=name)
-        left = _hits(fitted, complete(gone, policy), task, k)
-        kept[name] = left / full if full else float("nan")
-    return kept
+    return kept_without(places, states, present, k=k, policy=policy)
 
 
 def retention_curve(

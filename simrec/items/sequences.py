@@ -18,10 +18,24 @@ class Task:
         np.int64
     ]  # (W, T + 1) windows, oldest item first, -1 for empty places on the left
     counts: NDArray[np.int64]  # (I,) training events of each item
-    valid_history: NDArray[np.int64]  # (Q, T), as `train`
-    valid_target: NDArray[np.int64]  # (Q,)
-    test_history: NDArray[np.int64]  # (R, T)
-    test_target: NDArray[np.int64]  # (R,)
+    pairs: NDArray[np.int64]  # (n, 2) user and item of every training event
+    valid: "Questions"  # which choose the epoch
+    test: "Questions"  # which judge
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What came next for some users."""
+
+    user: NDArray[np.int64]  # (Q,) row of the log's users
+    history: NDArray[np.int64]  # (Q, T) the last items before, -1 on the left
+    seen: NDArray[np.int64]  # (Q, H) all items before, -1 on the left: they are not offered
+    target: NDArray[np.int64]  # (Q,)
+
+    def some(self, n: int, rng: np.random.Generator) -> "Questions":
+        """Return at most `n` of them, drawn at random, in order."""
+        rows = np.sort(rng.permutation(len(self.target))[:n])
+        return Questions(self.user[rows], self.history[rows], self.seen[rows], self.target[rows])
 
 
 def user_sequences(log: InteractionLog) -> list[NDArray[np.int64]]:
@@ -58,26 +72,24 @@ def windows(sequences: list[NDArray[np.int64]], length: int) -> NDArray[np.int64
 def asked_of_some(task: Task, n: int, *, seed: int) -> Task:
     """Return the task with at most `n` questions of each kind, drawn at random; for large logs."""
     rng = generator(seed, "questions")
+    return replace(task, valid=task.valid.some(n, rng), test=task.test.some(n, rng))
 
-    def some(count: int) -> NDArray[np.int64]:
-        return np.sort(rng.permutation(count)[:n])
 
-    valid, test = some(len(task.valid_target)), some(len(task.test_target))
-    return replace(
-        task,
-        valid_history=task.valid_history[valid],
-        valid_target=task.valid_target[valid],
-        test_history=task.test_history[test],
-        test_target=task.test_target[test],
+Asked = list[tuple[int, NDArray[np.int64], int]]  # user, what came before, what came next
+
+
+def _questions(asked: Asked, history: int) -> Questions:
+    before = [items for _, items, _ in asked]
+    return Questions(
+        np.array([user for user, _, _ in asked], dtype=np.int64),
+        padded(before, history),
+        padded(before, max(len(items) for items in before)),
+        np.array([target for _, _, target in asked], dtype=np.int64),
     )
 
 
 def _task(
-    train: list[NDArray[np.int64]],
-    valid: list[tuple[NDArray[np.int64], int]],
-    test: list[tuple[NDArray[np.int64], int]],
-    n_items: int,
-    history: int,
+    train: list[NDArray[np.int64]], valid: Asked, test: Asked, n_items: int, history: int
 ) -> Task:
     long = [items for items in train if len(items) > 1]
     if not long or not valid or not test:
@@ -85,14 +97,14 @@ def _task(
             f"the log leaves {len(long)} sequences to learn from, {len(valid)} to choose by and "
             f"{len(test)} to judge by; expected at least one of each; use a longer log"
         )
-    counts = np.bincount(np.concatenate(train), minlength=n_items)
+    item = np.concatenate(train)
+    user = np.repeat(np.arange(len(train)), [len(items) for items in train])
     return Task(
         windows(long, history + 1),
-        counts,
-        padded([h for h, _ in valid], history),
-        np.array([t for _, t in valid], dtype=np.int64),
-        padded([h for h, _ in test], history),
-        np.array([t for _, t in test], dtype=np.int64),
+        np.bincount(item, minlength=n_items),
+        np.stack([user, item], axis=1),
+        _questions(valid, history),
+        _questions(test, history),
     )
 
 
@@ -109,11 +121,11 @@ def leave_one_out(log: InteractionLog, *, history: int) -> Task:
         SimrecError: No user has enough events.
     """
     sequences = user_sequences(log)
-    judged = [s for s in sequences if len(s) >= 4]
+    judged = [(user, s) for user, s in enumerate(sequences) if len(s) >= 4]
     return _task(
         [s[:-2] if len(s) >= 4 else s for s in sequences],
-        [(s[:-2], int(s[-2])) for s in judged],
-        [(s[:-1], int(s[-1])) for s in judged],
+        [(user, s[:-2], int(s[-2])) for user, s in judged],
+        [(user, s[:-1], int(s[-1])) for user, s in judged],
         log.n_items,
         history,
     )
@@ -142,14 +154,17 @@ def time_split(
     order = np.lexsort((np.arange(len(log)), log.time, log.user))
     items, times = log.item[order].astype(np.int64), log.time[order]
     ends = np.searchsorted(log.user[order], np.arange(1, log.n_users))
-    train, valid, test = [], [], []
-    for own, when in zip(np.split(items, ends), np.split(times, ends), strict=True):
+    train: list[NDArray[np.int64]] = []
+    valid: Asked = []
+    test: Asked = []
+    users = zip(np.split(items, ends), np.split(times, ends), strict=True)
+    for user, (own, when) in enumerate(users):
         a, b = np.searchsorted(when, [first, second], side="right")
         train.append(own[:a])
         if 0 < a < b:
-            valid.append((own[:a], int(own[a])))
+            valid.append((user, own[:a], int(own[a])))
         if 0 < b < len(own):
-            test.append((own[:b], int(own[b])))
+            test.append((user, own[:b], int(own[b])))
     return _task(train, valid, test, log.n_items, history)
 
 
@@ -159,6 +174,6 @@ def last_held_out(log: InteractionLog, *, history: int) -> Task:
     For the agent's part of a log, where the final judge is the simulation and not this log.
     """
     sequences = user_sequences(log)
-    asked = [(s[:-1], int(s[-1])) for s in sequences if len(s) >= 3]
+    asked = [(u, s[:-1], int(s[-1])) for u, s in enumerate(sequences) if len(s) >= 3]
     train = [s[:-1] if len(s) >= 3 else s for s in sequences]
     return _task(train, asked, asked, log.n_items, history)

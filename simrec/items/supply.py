@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simrec.catalogue import Attribute, Catalogue, Features
+from simrec.catalogue import Catalogue
 from simrec.errors import SimrecError
 from simrec.items.text import TextEncoder
+from simrec.items.written import written_items
 from simrec.llm.protocol import LanguageModel, LLMPrompt
 from simrec.randomness import generator
 
@@ -141,22 +142,8 @@ class CreatorLM:
     def _supplied(
         self, kept: list[tuple[str, str, str, tuple[int, ...]]], refused: list[str]
     ) -> Supplied:
-        n, old = len(kept), self.catalogue
-        new = [f"{title} {text}".strip() for _, title, text, _ in kept]
-        catalogue = Catalogue(
-            old.name,
-            tuple(row[0] for row in kept),
-            tuple(row[1] for row in kept),
-            tuple(row[2] for row in kept),
-            (None,) * n,
-            {
-                k: Attribute(a.vocabulary, np.zeros((n, len(a.vocabulary)), np.bool_))
-                for k, a in old.attributes.items()
-            },
-            {
-                k: Features(np.zeros((n, f.values.shape[1]), np.float32), np.zeros(n, np.bool_))
-                for k, f in old.features.items()
-            },
-        )
-        vectors = self.encoder.encode([*self._texts, *new])[len(old) :]
-        return Supplied(catalogue, vectors, tuple(row[3] for row in kept), tuple(refused))
+        ids, titles, texts, shown = zip(*kept, strict=True) if kept else ((), (), (), ())
+        catalogue = written_items(self.catalogue, ids, titles, texts)
+        new = [f"{title} {text}".strip() for title, text in zip(titles, texts, strict=True)]
+        vectors = self.encoder.encode([*self._texts, *new])[len(self.catalogue) :]
+        return Supplied(catalogue, vectors, tuple(shown), tuple(refused))

@@ -1,7 +1,9 @@
 """Frozen transformer encoders of four modalities, every kept layer pooled; nothing is fetched."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ _TWO_TOWERS = {
     ("siglip", "video"): "SiglipVisionModel",
     ("clap", "audio"): "ClapModel",  # its tower alone would not find its weights
 }
+
+_Made = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @contextmanager
@@ -60,6 +64,7 @@ class TransformerTower:
         max_tokens: int = 128,
         frames: int = 8,
         batch: int = 32,
+        workers: int = 1,
     ) -> None:
         """Locate the model; weights are loaded when something is encoded.
 
@@ -72,6 +77,8 @@ class TransformerTower:
             max_tokens: Longer texts are cut.
             frames: Pictures taken of a video by an image model; VideoMAE takes its own number.
             batch: Contents encoded at once.
+            workers: Threads that encode batches side by side, each with weights of its own; with
+                one thread of torch for each they wait for nobody.
 
         Raises:
             SimrecError: The folder is missing or holds no config.json.
@@ -79,6 +86,7 @@ class TransformerTower:
         self.folder = Path(folder).expanduser()
         self.modality, self.keep, self.pooling = modality, keep, pooling
         self.max_tokens, self.frames, self.batch = max_tokens, frames, batch
+        self.workers = workers
         if not (self.folder / "config.json").is_file():
             what = "has no config.json" if self.folder.is_dir() else "does not exist"
             raise SimrecError(
@@ -122,6 +130,10 @@ class TransformerTower:
         return model
 
     @cached_property
+    def _models(self) -> list[Any]:
+        return [self._model, *(deepcopy(self._model) for _ in range(self.workers - 1))]
+
+    @cached_property
     def _processor(self) -> Any:
         import transformers as t
 
@@ -139,43 +151,58 @@ class TransformerTower:
         Raises:
             SimrecError: Contents or model cannot be read, or layers differ in width.
         """
-        import torch
-
-        model = self._model
+        models = self._models
         size = 1 if self.modality == "audio" else self.batch  # sounds differ in length: no padding
         order = np.arange(len(contents))
-        if self.modality == "text":  # texts alike in length share a batch: half the padding
-            order = np.argsort([len(text) for text in contents], kind="stable")
+        if self.modality == "text":  # texts alike in length share a batch: hardly any padding
+            contents = self._tokens(list(contents))
+            order = np.argsort([len(tokens) for tokens in contents], kind="stable")
             contents = [contents[place] for place in order.tolist()]
         back = np.argsort(order)
-        hidden: list[NDArray[np.float32]] = []
-        final: list[NDArray[np.float32]] = []
+        batches = [contents[i : i + size] for i in range(0, len(contents), size)]
+
+        def share(worker: int) -> list[_Made]:
+            return [
+                self._encoded(models[worker], batch) for batch in batches[worker :: len(models)]
+            ]
+
+        if len(models) == 1:
+            parts = [share(0)]
+        else:
+            with ThreadPoolExecutor(len(models)) as pool:
+                parts = list(pool.map(share, range(len(models))))
+        made = [parts[n % len(models)][n // len(models)] for n in range(len(batches))]
+        hidden, final = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
+        return hidden[back], final[back]
+
+    def _encoded(self, model: Any, contents: Sequence[Any]) -> _Made:
+        """Return the kept states (B, K, D) and the pooled output (B, D) of one batch."""
+        import torch
+
         with torch.inference_mode():
-            for i in range(0, len(contents), size):
-                inputs, mask, repeats = self._inputs(contents[i : i + size])
-                output = model(**inputs, output_hidden_states=True)
-                if self._rule == "pooler":
-                    vectors = output.pooler_output.numpy()
-                    hidden.append(vectors[:, None])
-                    final.append(vectors)
-                    continue
-                layers = [*output.hidden_states, output.last_hidden_state]
-                if any(state.shape != layers[0].shape for state in layers):
-                    raise SimrecError(
-                        f"the layers of '{self.folder.name}' differ in width; expected a model "
-                        f"whose states are all alike; choose another model"
-                    )
-                if mask is None:
-                    mask = torch.ones(layers[0].shape[:2])
-                kept = even_layers(len(layers) - 1, self.keep or len(layers) - 1)
-                rows = torch.stack([pooled(layers[k], mask, self._rule) for k in (*kept, -1)], 1)
-                means = rows.reshape(-1, repeats, *rows.shape[1:]).mean(1).numpy()
-                hidden.append(means[:, :-1])
-                final.append(means[:, -1])
-        return np.concatenate(hidden)[back], np.concatenate(final)[back]
+            inputs, mask, repeats = self._inputs(contents)
+            output = model(**inputs, output_hidden_states=True)
+            if self._rule == "pooler":
+                vectors = output.pooler_output.numpy()
+                return vectors[:, None], vectors
+            layers = [*output.hidden_states, output.last_hidden_state]
+            if any(state.shape != layers[0].shape for state in layers):
+                raise SimrecError(
+                    f"the layers of '{self.folder.name}' differ in width; expected a model "
+                    f"whose states are all alike; choose another model"
+                )
+            if mask is None:
+                mask = torch.ones(layers[0].shape[:2])
+            kept = even_layers(len(layers) - 1, self.keep or len(layers) - 1)
+            rows = torch.stack([pooled(layers[k], mask, self._rule) for k in (*kept, -1)], 1)
+            means = rows.reshape(-1, repeats, *rows.shape[1:]).mean(1).numpy()
+        return means[:, :-1], means[:, -1]
 
     def _inputs(self, contents: Sequence[Any]) -> tuple[dict[str, Any], Any, int]:
-        """Return the model's arguments, a token mask or None, and rows for each content."""
+        """Return the model's arguments, a token mask or None, and rows for each content.
+
+        Texts come as their tokens.
+        """
         import torch
 
         model = self._model
@@ -201,17 +228,22 @@ class TransformerTower:
         made = self._processor(images=pictures, return_tensors="pt")
         return {"pixel_values": made["pixel_values"]}, None, len(clips[0])
 
-    def _text(self, texts: list[str]) -> tuple[dict[str, Any], Any, int]:
+    @property
+    def _limit(self) -> int:
+        places = int(getattr(self._model.config, "max_position_embeddings", self.max_tokens))
+        return int(min(self.max_tokens, places, self._processor.model_max_length))
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        made = self._processor(texts, truncation=True, max_length=self._limit)["input_ids"]
+        return [list(tokens) for tokens in made]
+
+    def _text(self, tokens: list[list[int]]) -> tuple[dict[str, Any], Any, int]:
         import torch
 
-        tokenizer = self._processor
-        places = int(getattr(self._model.config, "max_position_embeddings", self.max_tokens))
-        limit = min(self.max_tokens, places, tokenizer.model_max_length)
-        tokens = [tokenizer(t, truncation=True, max_length=limit)["input_ids"] for t in texts]
         full = self._rule == "final_place"  # this family saw texts padded to full length only
-        width = limit if full else max(1, *(len(t) for t in tokens))
-        ids = torch.full((len(texts), width), tokenizer.pad_token_id or 0, dtype=torch.long)
-        mask = torch.zeros((len(texts), width), dtype=torch.long)
+        width = self._limit if full else max(1, *(len(t) for t in tokens))
+        ids = torch.full((len(tokens), width), self._processor.pad_token_id or 0, dtype=torch.long)
+        mask = torch.zeros((len(tokens), width), dtype=torch.long)
         for row, own in enumerate(tokens):
             ids[row, : len(own)] = torch.tensor(own, dtype=torch.long)
             mask[row, : max(len(own), 1)] = 1
