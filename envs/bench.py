@@ -26,6 +26,7 @@ from simrec.progress import Bars
 
 WIDTH, TOPICS, USERS, HISTORY = 64, 16, 2000, 10
 BATCHES, SLATES, ITEMS = (1, 64, 1024, 16384), (1, 10), (1000, 100_000, 1_000_000)
+FAR = ((16384, 10, 100_000), (16384, 10, 1_000_000))  # B, k, I: against the gather limit
 OPTIONS: dict[str, dict[str, Any]] = {
     "cascade": {"choice": "cascade"},
     "position": {"choice": "position"},
@@ -182,10 +183,12 @@ def bench_env(
                 world = bench_world(small.n_items, Rules(**rules))
                 label = f"{name} k={k}"
                 cells.append(_ours(world, batch, k, signals=name == "signals", name=label))
-    for k in slates:
-        drawn = np.random.default_rng(1).integers(small.n_items, size=(16, batch, k))
-        bare = Bare(pack(small).rows, drawn)
-        cells.append(Cell(f"bare loop B={batch} k={k} I={small.n_items}", bare.step, batch, []))
+    bounds = [(batch, k, small) for k in slates]
+    bounds += [(b, k, worlds[i]) for b, k, i in FAR if b in batches and k in slates and i in items]
+    for b, k, world in bounds:
+        drawn = np.random.default_rng(1).integers(world.n_items, size=(16, b, k))
+        bare = Bare(pack(world).rows, drawn)
+        cells.append(Cell(f"bare loop B={b} k={k} I={world.n_items}", bare.step, b, []))
     gathers = {size: Gather(pack(world).rows) for size, world in worlds.items()}
     rows = {size: Cell(f"rows I={size}", it.step, it.size, []) for size, it in gathers.items()}
     cells += rows.values()

@@ -3,6 +3,11 @@
 from typing import Any
 
 
+def _share(size: int) -> str:
+    """Return how the goal against the gather limit of a catalogue is named."""
+    return f"share of the gather limit, I={size}, k=10, B=16384"
+
+
 def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the goals with the figures beside them; a goal not measured is left out."""
     cells, limits = result["cells"], result["limits"]
@@ -22,7 +27,7 @@ def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
          over(rate(f"B=1024 k={k} I=1000"), rate(f"B=1024 k={k} I=1000000")))
         for k, most in ((1, 1.5), (10, 4.0))
     ] + [
-        (f"share of the gather limit, I={size}, k=10, B=16384", ">=", 0.8,
+        (_share(size), ">=", 0.8,
          over(rate(f"B=16384 k=10 I={size}"), limits.get(f"B=16384 k=10 I={size}")))
         for size in (100_000, 1_000_000)
     ]  # fmt: skip
@@ -37,6 +42,9 @@ def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
         wanted[x][0]: over(rate(f"bare loop B=1024 k={k} I=1000"), rate("CartPole B=1024"))
         for x, k in enumerate((1, 10))
     }
+    for size in (100_000, 1_000_000):
+        cell = f"B=16384 k=10 I={size}"
+        bounds[_share(size)] = over(rate(f"bare loop {cell}"), limits.get(cell))
     return [
         {
             "goal": name,
@@ -44,6 +52,7 @@ def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
             "figure": figure,
             "met": figure >= value if sign == ">=" else figure <= value,
             "bound": bounds.get(name),
+            "in_reach": (bounds.get(name) or value) >= value,
         }
         for name, sign, value, figure in wanted
         if figure is not None
@@ -55,7 +64,8 @@ def report(result: dict[str, Any]) -> str:
     lines = ["goals"]
     for goal in result["goals"]:
         mark = "met   " if goal["met"] else "missed"
-        bound = "" if goal["bound"] is None else f" (a bare loop: {goal['bound']:.2f})"
+        words = "a bare loop:" if goal["in_reach"] else "out of reach here, a bare loop has"
+        bound = "" if goal["bound"] is None else f" ({words} {goal['bound']:.2f})"
         lines.append(f"  {mark} {goal['figure']:6.2f} {goal['wanted']:>7}  {goal['goal']}{bound}")
     lines.append("million user-steps a CPU second: median [lowest, highest], share of the limit")
     for name, cell in result["cells"].items():

@@ -17,7 +17,10 @@ from simrec.envs.blocks import BLOCK, FLOATS, WORDS, each_block, load_block, spr
 
 _LONGS = ir.VectorType(ir.IntType(64), BLOCK)
 _BYTES = ir.VectorType(ir.IntType(8), BLOCK)
-_HALF_WORDS, _HALF_LONGS = (ir.VectorType(ir.IntType(n), BLOCK // 2) for n in (32, 64))
+_HALF_BYTES, _HALF_WORDS, _HALF_LONGS = (
+    ir.VectorType(ir.IntType(n), BLOCK // 2) for n in (8, 32, 64)
+)
+_HALF_FLOATS = ir.VectorType(ir.FloatType(), BLOCK // 2)
 
 
 def _overlapping(builder: Any, n: Any, each: Callable[[Any], None], size: int = BLOCK) -> None:
@@ -83,6 +86,50 @@ def blank(typingctx: Any, longs: Any, singles: Any, blocks: Any) -> Any:
             place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
             store_block(builder, ir.Constant(_LONGS, [-1] * BLOCK), args[0], place, 8)
             store_block(builder, ir.Constant(FLOATS, [0.0] * BLOCK), args[1], place, 4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def copy(typingctx: Any, y: Any, x: Any, blocks: Any) -> Any:
+    """Write row x, of blocks of 64 bytes, to row y."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with each_block(builder, args[2]) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
+            store_block(builder, load_block(builder, WORDS, args[1], place, 4), args[0], place, 4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def clear(typingctx: Any, y: Any, blocks: Any) -> Any:
+    """Write 0 to row y, of blocks of 64 bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with each_block(builder, args[1]) as loop:
+            place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
+            store_block(builder, ir.Constant(WORDS, [0] * BLOCK), args[0], place, 4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def above(typingctx: Any, y: Any, x: Any, n: Any) -> Any:
+    """Write to n bytes of row y whether the float32 of row x are above 0; at least 8 of them."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        zeros = ir.Constant(_HALF_FLOATS, [0.0] * (BLOCK // 2))
+
+        def each(place: Any) -> None:
+            block = load_block(builder, _HALF_FLOATS, args[1], place, 4)
+            found = builder.fcmp_ordered(">", block, zeros)
+            store_block(builder, builder.zext(found, _HALF_BYTES), args[0], place, 1)
+
+        _overlapping(builder, args[2], each, BLOCK // 2)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp), codegen

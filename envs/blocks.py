@@ -175,6 +175,16 @@ def holds(typingctx: Any, row: Any, value: Any, blocks: Any) -> Any:
     return types.boolean(types.intp, types.int32, types.intp), codegen
 
 
+def _prefetch(builder: Any, address: Any, *, write: bool = False) -> None:
+    """Ask for a cache line: into the second cache, or into the first to be written."""
+    word = ir.IntType(32)
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
+    name = "llvm.prefetch.p0"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    builder.call(function, [pointer, word(int(write)), word(3 if write else 2), word(1)])
+
+
 @intrinsic
 def fetch(typingctx: Any, address: Any) -> Any:
     """Ask the processor for the cache line at an address (llvm.prefetch, read).
@@ -184,15 +194,38 @@ def fetch(typingctx: Any, address: Any) -> Any:
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
-        name = "llvm.prefetch.p0"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        builder.call(function, [pointer, word(0), word(2), word(1)])
+        _prefetch(builder, args[0])
         return context.get_dummy_value()
 
     return types.void(types.intp), codegen
+
+
+def _row_fetcher(*, write: bool) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        line = ir.Constant(args[0].type, 64)
+        first = builder.and_(args[0], ir.Constant(line.type, -64))
+        last = builder.sub(builder.add(args[0], args[1]), ir.Constant(line.type, 1))
+        count = builder.add(builder.sdiv(builder.sub(last, first), line), ir.Constant(line.type, 1))
+        with each_block(builder, count) as loop:
+            _prefetch(builder, builder.add(first, builder.mul(loop, line)), write=write)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def fetch_row(typingctx: Any, address: Any, size: Any) -> Any:
+    """Ask for the cache lines of a row of bytes, as `fetch`."""
+    return _row_fetcher(write=False)
+
+
+@intrinsic
+def fetch_room(typingctx: Any, address: Any, size: Any) -> Any:
+    """Ask for the cache lines of a row of bytes that is soon to be written, into the first cache.
+
+    It must be a short row: more than a few push each other out of there.
+    """
+    return _row_fetcher(write=True)
 
 
 @intrinsic

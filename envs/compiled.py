@@ -158,11 +158,10 @@ class Compiled:
             np.zeros(k * chunk + 1, dtype=np.int64),
             weights,
             *np.zeros((2, chunk), dtype=np.int64),
+            np.zeros(2 + chunk, dtype=np.int64),
         ]
         self._alive = shared, turns  # the kernel knows them by address only
         self._turns, self._dropped = turns, 2 * k
-        self._rooms = [(t.history_room.ctypes.data, t.feedback_room.ctypes.data) for t in turns]
-        self._history_at = kernel_layout.OUT_HISTORY
         self._at = [_addresses(shared, turn) for turn in turns]
         history, shown = world.start_items.shape[1], rules.horizon * k
         self._ints = np.array(
@@ -230,8 +229,10 @@ class Compiled:
 
     def record(self, slates: NDArray[np.int64], clicked: NDArray[np.float32], turn: int) -> None:
         """Append what was shown (B, k) and clicked (B, k) to the record, and show it."""
-        fresh = self._slide(turn)
-        self._beginnings.record(self._at[turn], self._ints, fresh, slates, clicked)
+        shown = self._turns[turn]
+        first = shown.after(self._dropped)
+        self._beginnings.record(self._at[turn], self._ints, first, slates, clicked)
+        shown.move(first)
 
     def advance(
         self, seed: int, date: int, slates: NDArray[np.int64], turn: int
@@ -239,32 +240,15 @@ class Compiled:
         """Show slates (B, k); return the rows (n,) that ended, or None if an item is unknown."""
         if self._schedule.shifts:
             self._tilt[: self._n_topics] = self._schedule.tilt(date, self._n_topics)
-        before = self._turns[turn].first
-        fresh = self._slide(turn)
-        count = self._kernel.advance(
-            self._at[turn], self._ints, self._floats, seed, date, self._again, fresh, slates
-        )
-        if count < 0:
-            if before != self._turns[turn].first:
-                self._place(turn, before)
-            return None
-        return self._turns[turn].ended[1 : 1 + count]
-
-    def _slide(self, turn: int) -> bool:
-        """Let the histories of a turn, two steps old, drop two slates; True: write all anew."""
         shown = self._turns[turn]
         first = shown.after(self._dropped)
-        if first != shown.first:
-            self._place(turn, first)
-        return first == 0
-
-    def _place(self, turn: int, first: int) -> None:
-        """Let the histories of a turn begin at a place of their rooms."""
-        self._turns[turn].move(first)
-        history, feedback = self._rooms[turn]
-        at = self._at[turn]
-        at[self._history_at] = history + 8 * first
-        at[self._history_at + 1] = feedback + 4 * first
+        count = self._kernel.advance(
+            self._at[turn], self._ints, self._floats, seed, date, self._again, first, slates
+        )
+        if count < 0:
+            return None
+        shown.move(first)
+        return shown.ended[1 : 1 + count]
 
 
 def _search(world: World, length: int, slate_size: int) -> int:
@@ -287,6 +271,7 @@ def _addresses(shared: list[NDArray[Any]], turn: Shown) -> NDArray[np.int64]:
         turn.reward,
         turn.left,
         turn.cut,
+        turn.done,
         turn.who,
         turn.watch,
         turn.last_history,
@@ -295,6 +280,8 @@ def _addresses(shared: list[NDArray[Any]], turn: Shown) -> NDArray[np.int64]:
         turn.last_counts,
         turn.last_sums,
         turn.ended,
+        turn.history_room,
+        turn.feedback_room,
     ]
     assert all(part.flags.c_contiguous for part in parts)
     return np.array([part.ctypes.data for part in parts], dtype=np.int64)

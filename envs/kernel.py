@@ -15,34 +15,38 @@ import numpy as np
 from numba import carray
 
 from simrec.envs.blocks import at as pointer
-from simrec.envs.blocks import fetch
+from simrec.envs.blocks import fetch_room
 from simrec.envs.kernel_after import display, look_on, remember, settle
 from simrec.envs.kernel_begin import begin_row, fetch_user, who_arrives
 from simrec.envs.kernel_chunk import heed, respond, score
-from simrec.envs.kernel_parts import session_key, show
+from simrec.envs.kernel_parts import fetch_shown, place, session_key, show
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
     BATCH, BY_BUDGET, BY_LIKES, BY_MINUTES, CHUNK, CLICKS, COUNTS, ENDED, EPISODE,
     HAS_WATCH, HORIZON, KEYS, LAST_COUNTS, LAST_FEEDBACK, LAST_HISTORY, LAST_STEP,
-    LAST_SUMS, LEAVES, LENGTH, N_ITEMS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, PAYS, REWARD,
-    SHORT, STAMP, STEP, SUMS, USER, WINDOW, entry, part,
+    LAST_SUMS, LEAVES, N_ITEMS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, PAYS, REWARD,
+    STAMP, STEP, SUMS, USER, VECTOR, WIDE, WINDOW, entry, part,
 )
 # fmt: on
 # isort: on
 
 
 @part
-def _refused(at, ints, slates):
-    """Return True if an item is outside the catalogue, or a session has no room for a step."""
+def _refused(at, ints, again, slates):
+    """Return True if an item is outside the catalogue, or a session has no room for a step.
+
+    That cannot be where sessions begin again at once.
+    """
     batch, k = slates.shape
     n_items, horizon = ints[N_ITEMS], ints[HORIZON]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     items = carray(pointer(slates.ctypes.data), batch * k, np.int64)
     wrong = 0
-    for b in range(batch):
-        wrong |= counts[b, STEP] >= horizon
+    if not again:
+        for b in range(batch):
+            wrong |= counts[b, STEP] >= horizon
     for x in range(batch * k):
         wrong |= (items[x] < 0) | (items[x] >= n_items)
     return wrong != 0
@@ -51,7 +55,7 @@ def _refused(at, ints, slates):
 @part
 def _greet(at, ints, seed, known, n_ended):
     """See who comes next to the rows listed in ENDED from `known` on, and ask for what it takes."""
-    batch, length = ints[BATCH], ints[LENGTH]
+    batch = ints[BATCH]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
     ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
@@ -64,13 +68,9 @@ def _greet(at, ints, seed, known, n_ended):
         keys[b] = session_key(b, counts[b, EPISODE] + 1, seed, at, ints)
         user = who_arrives(keys[b], at, ints)
         fetch_user(user, at, ints)
-        if length > SHORT:
-            for line in range(0, length * 8, 64):
-                fetch(at[LAST_HISTORY] + b * length * 8 + line)
-                fetch(at[OUT_HISTORY] + b * length * 8 + line)
-            for line in range(0, length * 4, 64):
-                fetch(at[LAST_FEEDBACK] + b * length * 4 + line)
-                fetch(at[OUT_FEEDBACK] + b * length * 4 + line)
+        fetch_shown(b, at, ints, LAST_HISTORY, LAST_FEEDBACK)
+        fetch_shown(b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        fetch_room(at[VECTOR] + b * ints[WIDE] * 4, ints[WIDE] * 4)
         counts[b, USER] = user
 
 
@@ -114,15 +114,16 @@ def _forget_ends(at, batch):
 
 
 @part
-def _advance(at, ints, floats, seed, date, again, fresh, slates):
+def _advance(at, ints, floats, seed, date, again, first, slates):
     """Show slates (B, k) to FactorUsers; return how many sessions ended, or -1 for a wrong item.
 
     With `again` the sessions that ended begin again at once, and their last observations and sums
-    are kept beside; their rows are listed either way. With `fresh` all of every observation is
-    written, else what was not there two steps ago.
+    are kept beside; their rows are listed either way. Histories begin at `first` of their rooms;
+    at 0 all of every observation is written, else what was not there two steps ago.
     """
-    if _refused(at, ints, slates):
+    if _refused(at, ints, again, slates):
         return -1
+    fresh = place(at, first)
     batch, k = slates.shape
     watched = (
         ints[PAYS] in (BY_MINUTES, BY_LIKES) or ints[LEAVES] == BY_BUDGET or ints[HAS_WATCH] > 0
@@ -153,8 +154,8 @@ def _advance(at, ints, floats, seed, date, again, fresh, slates):
 
 def _advance_entry(stamp: int) -> Any:
     @entry
-    def advance(at, ints, floats, seed, date, again, fresh, slates):
-        return _advance(at, ints, floats, seed, date, again, fresh, slates) if stamp else 0
+    def advance(at, ints, floats, seed, date, again, first, slates):
+        return _advance(at, ints, floats, seed, date, again, first, slates) if stamp else 0
 
     return advance
 

@@ -21,10 +21,10 @@ from simrec.envs.signals import LIKE_FROM
 from simrec.envs.kernel_layout import (
     ALIKE, BATCH, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK,
     CLICKED, CLICKS, COUNTS, EFFORT, ENDED, EPISODE, HAS_RING, HAS_SATED, HAS_SEEN, HAS_WATCH,
-    HORIZON, KINDS, LATELY, LEAVES, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_FEEDBACK,
+    HORIZON, KINDS, LATELY, LEAVES, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_DONE, OUT_FEEDBACK,
     OUT_HISTORY, OUT_LEFT, OUT_REWARD, OUT_STEP, OUT_WATCH, OUT_WHO, PATIENCE, PAYS, REACH, REWARD,
     RING, SATED, SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, THEMES, TOPICS,
-    USER, VECTOR, WIDE, WIDTH, WINDOW, WITHIN, part,
+    USER, VECTOR, WIDE, WIDTH, WINDOW, WITHIN, YOUNG, part,
 )
 # fmt: on
 # isort: on
@@ -142,6 +142,7 @@ def settle(chunk, n, at, ints, floats, n_ended):
     reward = carray(pointer(at[OUT_REWARD]), (batch,), np.float64)
     left_out = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
     cut_out = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
+    done_out = carray(pointer(at[OUT_DONE]), (batch,), np.bool_)
     ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
     for c in range(n):
         b = chunk + c
@@ -165,7 +166,7 @@ def settle(chunk, n, at, ints, floats, n_ended):
         counts[b, STREAK], counts[b, STEP], step_out[b] = streak, step, step
         sums[b, CLICKS] += clicks
         sums[b, REWARD] += earned
-        reward[b], left_out[b], cut_out[b] = earned, left, cut
+        reward[b], left_out[b], cut_out[b], done_out[b] = earned, left, cut, left | cut
         ended[1 + n_ended] = b  # written over, unless it counts
         n_ended += np.int64(left | cut)
     return n_ended
@@ -173,19 +174,24 @@ def settle(chunk, n, at, ints, floats, n_ended):
 
 @part
 def display(chunk, n, at, ints, again, fresh):
-    """Show the records of sessions that go on; without `again` of those that ended as well."""
+    """Show the records of sessions that go on; without `again` of those that ended as well.
+
+    Where a session was begun in the last step, another one was shown two steps ago.
+    """
     batch = ints[BATCH]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    left = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
-    cut = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
+    done = carray(pointer(at[OUT_DONE]), (batch,), np.bool_)
     who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
-    for b in range(chunk, chunk + n):
-        step = counts[b, STEP]
-        if (step > 1) & (not fresh):  # if it ended, this will be written over
-            continue
-        if not (again and (left[b] or cut[b])):  # two steps ago there was another session
-            show(b, step, at, ints, OUT_HISTORY, OUT_FEEDBACK)
-            who[b, 0] = counts[b, USER]
-            who[b, 1] = counts[b, EPISODE]
-    if not fresh:
-        show_newest(chunk, n, at, ints)
+    if fresh:
+        for b in range(chunk, chunk + n):
+            if not (again and done[b]):
+                show(b, counts[b, STEP], at, ints, OUT_HISTORY, OUT_FEEDBACK)
+                who[b, 0], who[b, 1] = counts[b, USER], counts[b, EPISODE]
+        return
+    young = carray(pointer(at[YOUNG]), (2 + CHUNK,), np.int64)
+    for x in range(1, 1 + young[0]):
+        b = young[x]
+        if not (again and done[b]):
+            show(b, 1, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+            who[b, 0], who[b, 1] = counts[b, USER], counts[b, EPISODE]
+    show_newest(chunk, n, at, ints)  # of those that ended, to be written over

@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 from numba import carray
 
+from simrec.envs.block_copies import above, clear, copy, narrow
+from simrec.envs.blocks import BLOCK, fetch
 from simrec.envs.blocks import at as pointer
-from simrec.envs.blocks import fetch
-from simrec.envs.kernel_parts import ARRIVAL, mark_of, session_key, show, show_newest, then, unit
+from simrec.envs.kernel_parts import (
+    ARRIVAL,
+    mark_of,
+    place,
+    session_key,
+    show,
+    show_newest,
+    then,
+    unit,
+)
 
 # isort: off
 # fmt: off
@@ -24,14 +34,6 @@ from simrec.envs.kernel_layout import (
 )
 # fmt: on
 # isort: on
-
-
-@part
-def _clear(row, n):
-    """Set n float32 to 0."""
-    numbers = carray(pointer(row), n, np.float32)
-    for x in range(n):
-        numbers[x] = 0.0
 
 
 @part
@@ -56,10 +58,9 @@ def begin_row(b, u, episode, key, at, ints):
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
-    items = carray(pointer(at[ITEMS] + (b * tape + before) * 4), h, np.int32)
-    liked = carray(pointer(at[LIKED] + b * tape + before), h, np.uint8)
-    start_items = carray(pointer(at[START_ITEMS] + u * h * 8), h, np.int64)
-    start_liked = carray(pointer(at[START_LIKED] + u * h * 4), h, np.float32)
+    items_at, liked_at = at[ITEMS] + (b * tape + before) * 4, at[LIKED] + b * tape + before
+    start_items_at, start_liked_at = at[START_ITEMS] + u * h * 8, at[START_LIKED] + u * h * 4
+    start_items = carray(pointer(start_items_at), h, np.int64)
     own = at[USER_VECTORS] + u * width * 4
     keys[b] = key
     counts[b, STEP] = 0
@@ -69,14 +70,20 @@ def begin_row(b, u, episode, key, at, ints):
     sums[b, CLICKS] = 0.0
     sums[b, REWARD] = 0.0
     sums[b, EFFORT] = 0.0
-    for x in range(h):
-        items[x] = start_items[x]
-        liked[x] = start_liked[x] > 0
+    if h >= BLOCK // 2:
+        narrow(items_at, start_items_at, h)
+        above(liked_at, start_liked_at, h)
+    else:
+        items = carray(pointer(items_at), h, np.int32)
+        liked = carray(pointer(liked_at), h, np.uint8)
+        start_liked = carray(pointer(start_liked_at), h, np.float32)
+        for x in range(h):
+            items[x] = start_items[x]
+            liked[x] = start_liked[x] > 0
     if ints[SEARCH] != BY_RECORD:
         words = ints[WORDS]
         marks = carray(pointer(at[MARKS] + b * words * 8), words, np.uint64)
-        for x in range(words):
-            marks[x] = np.uint64(0)
+        clear(at[MARKS] + b * words * 8, words // 8)
         for x in range(h):
             word, bits = mark_of(start_items[x], words, ints[SEARCH] == BY_BOTH)
             marks[word] |= bits
@@ -85,17 +92,18 @@ def begin_row(b, u, episode, key, at, ints):
         for x in range(ints[WINDOW]):
             ring[x, b] = ints[N_THEMES]  # the row of zeros after the themes
     if ints[HAS_SATED]:
-        _clear(at[SATED] + b * topics * 4, topics)
+        clear(at[SATED] + b * topics * 4, topics // BLOCK)
     if ints[HAS_SEEN]:
-        _clear(at[SEEN] + b * topics * 4, topics)
+        clear(at[SEEN] + b * topics * 4, topics // BLOCK)
     if ints[HAS_FACTORS]:
-        _clear(at[LATELY] + b * topics * 4, topics)
+        clear(at[LATELY] + b * topics * 4, topics // BLOCK)
         effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
         reach = carray(pointer(at[REACH]), (batch,), np.float32)
         vector = carray(pointer(at[VECTOR] + b * wide * 4), wide, np.float32)
         taste = carray(pointer(own), width, np.float32)
+        copy(at[VECTOR] + b * wide * 4, own, width // BLOCK)
         effect[b] = carray(pointer(at[USER_EFFECT]), (n_users,), np.float32)[u]
-        for d in range(width):
+        for d in range(width // BLOCK * BLOCK, width):
             vector[d] = taste[d]
         if ints[HAS_DRIFT]:
             square = np.float32(0.0)
@@ -132,11 +140,12 @@ def _begin(at, ints, seed, rows, episodes, users):
 
 
 @part
-def _record(at, ints, fresh, slates, clicked):
+def _record(at, ints, first, slates, clicked):
     """Append a step, slates (B, k) and clicked (B, k), to every record and show it.
 
-    With `fresh` all of every observation is written, as `simrec.envs.compiled` wants it.
+    Histories begin at `first` of their rooms; at 0 all of every observation is written.
     """
+    fresh = place(at, first)
     batch, k = slates.shape
     h, before, tape = ints[HISTORY], ints[BEFORE], ints[TAPE]
     counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
@@ -171,8 +180,8 @@ begin = _begin_entry(STAMP)
 
 def _record_entry(stamp: int) -> Any:
     @entry
-    def record(at, ints, fresh, slates, clicked):
-        return _record(at, ints, fresh, slates, clicked) if stamp else 0
+    def record(at, ints, first, slates, clicked):
+        return _record(at, ints, first, slates, clicked) if stamp else 0
 
     return record
 

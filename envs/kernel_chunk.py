@@ -13,7 +13,7 @@ from numba import carray
 from simrec.envs.block_copies import narrow, unfold
 from simrec.envs.blocks import BLOCK, add, dot, fetch, holds, put
 from simrec.envs.blocks import at as pointer
-from simrec.envs.kernel_parts import choose, exp, luck_of, mark_of
+from simrec.envs.kernel_parts import choose, exp, fetch_shown, luck_of, mark_of
 from simrec.envs.kernel_scores import (
     score_each,
     score_eight,
@@ -28,9 +28,9 @@ from simrec.envs.kernel_layout import (
     AHEAD, ALIKE, APPEARS, ASIDE, BASE, BATCH, BEFORE, BY_BOREDOM, BY_MARK, BY_RECORD, CHOICE,
     CHUNK, CLICKED, CLICKS, COUNTS, EFFECT, EXPIRES, FOUND, HAS_LIVES, HAS_SATED, HAS_SEEN,
     HAS_TILT, HISTORY, HITS, ITEMS, KEYS, KINDS, LANES, LANE_KEYS, LANE_STEPS, LATELY, LEAVES,
-    LENGTH, LIKED, LUCK, MARKS, MOST, NEAR, N_ITEMS, ODDS, QUERY, SATED, SCRATCH, SEARCH, SEEN,
-    SIGNALS,
-    STEP, TABLE, TAPE, THEMES, TILT, TOPICS, VECTOR, WEIGHTS, WIDE, WINDOW, WITHIN, WORDS, part,
+    LENGTH, LIKED, LUCK, MARKS, MOST, NEAR, N_ITEMS, ODDS, OUT_FEEDBACK,
+    OUT_HISTORY, QUERY, SATED, SCRATCH, SEARCH, SEEN, SIGNALS, STEP, TABLE, TAPE, THEMES, TILT,
+    TOPICS, VECTOR, WEIGHTS, WIDE, WINDOW, WITHIN, WORDS, YOUNG, part,
 )
 # fmt: on
 # isort: on
@@ -49,7 +49,10 @@ def _fetch_rows(first, last, items, table, row_bytes, aside):
 
 @part
 def _wishes(chunk, n, at, ints, floats, k):
-    """Fill what each user's moods make of topics, what an item starts from, and the luck."""
+    """Fill what each user's moods make of topics, what an item starts from, and the luck.
+
+    Rows whose session now has its first step are listed in YOUNG, their number in front.
+    """
     batch, topics, window = ints[BATCH], ints[TOPICS], ints[WINDOW]
     has_sated, has_seen = ints[HAS_SATED], ints[HAS_SEEN]
     moods = has_sated or has_seen or ints[HAS_TILT]
@@ -64,8 +67,12 @@ def _wishes(chunk, n, at, ints, floats, k):
     luck = carray(pointer(at[LUCK]), (CHUNK,), np.float64)
     lane_keys = carray(pointer(at[LANE_KEYS]), (CHUNK,), np.uint64)
     lane_steps = carray(pointer(at[LANE_STEPS]), (CHUNK,), np.int64)
+    young = carray(pointer(at[YOUNG]), (2 + CHUNK,), np.int64)
+    n_young = 0
     for c in range(n):
         b = chunk + c
+        young[1 + n_young] = b  # written over, unless it counts
+        n_young += counts[b, STEP] == 0
         lane_keys[c], lane_steps[c] = keys[b], counts[b, STEP]
         shown = counts[b, STEP] * k
         query = query_at + c * topic_bytes
@@ -79,6 +86,9 @@ def _wishes(chunk, n, at, ints, floats, k):
                 part = np.float32(-novelty / max(shown, 1))
                 add(query, at[SEEN] + b * topic_bytes, part, blocks)
                 base[c] += novelty
+    young[0] = n_young
+    for x in range(1, 1 + n_young):
+        fetch_shown(young[x], at, ints, OUT_HISTORY, OUT_FEEDBACK)
     for c in range(CHUNK if n > BLOCK else BLOCK):
         luck[c] = luck_of(lane_keys[c], lane_steps[c], 0)
 

@@ -9,15 +9,16 @@ import numpy as np
 from numba import carray
 
 from simrec.envs.block_copies import blank, floats, widen
-from simrec.envs.blocks import BLOCK, bits
+from simrec.envs.blocks import BLOCK, bits, fetch_room, fetch_row
 from simrec.envs.blocks import at as pointer
 from simrec.randomness import Purpose
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, BEFORE, CASCADE, COUNTS, DEPENDENT, HISTORY, ITEMS, LENGTH, LIKED, MULTINOMIAL,
-    OUT_FEEDBACK, OUT_HISTORY, POSITION, SHORT, SHOWN, SLOTS, STEP, TAPE, part,
+    BATCH, BEFORE, CASCADE, COUNTS, DEPENDENT, FEEDBACK_ROOM, HISTORY, HISTORY_ROOM, ITEMS,
+    LENGTH, LIKED, MULTINOMIAL, OUT_FEEDBACK, OUT_HISTORY, POSITION, SHORT, SHOWN, SLOTS, STEP,
+    TAPE, part,
 )
 # fmt: on
 # isort: on
@@ -160,6 +161,14 @@ def mark_of(item, words, shared):
 
 
 @part
+def place(at, first):
+    """Let the histories begin at a place of their rooms; return True if all is to be written."""
+    at[OUT_HISTORY] = at[HISTORY_ROOM] + 8 * first
+    at[OUT_FEEDBACK] = at[FEEDBACK_ROOM] + 4 * first
+    return first == 0
+
+
+@part
 def _show_few(b, start, n, at, ints, history_at, feedback_at):
     """Copy the n newest places of an observation from where they start in a session's record."""
     length = ints[LENGTH]
@@ -171,6 +180,19 @@ def _show_few(b, start, n, at, ints, history_at, feedback_at):
     for x in range(n):
         out[x] = items[x]
         out_liked[x] = liked[x]
+
+
+@part
+def fetch_shown(b, at, ints, history_at, feedback_at):
+    """Ask for one row of an observation, which will be written."""
+    length = ints[LENGTH]
+    history, feedback = at[history_at] + b * length * 8, at[feedback_at] + b * length * 4
+    if length > SHORT:
+        fetch_row(history, length * 8)
+        fetch_row(feedback, length * 4)
+    else:
+        fetch_room(history, length * 8)
+        fetch_room(feedback, length * 4)
 
 
 @part

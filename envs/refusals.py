@@ -7,6 +7,8 @@ from simrec.envs.users import has_plain_factors
 from simrec.envs.world import World
 from simrec.errors import SimrecError
 
+_INT64 = np.dtype(np.int64)  # compared by identity: looking closely takes longer
+
 
 def check_sessions(world: World, batch: int, slate_size: int) -> None:
     """Raise SimrecError unless a batch of sessions can be played in a world."""
@@ -35,9 +37,9 @@ def as_slates(actions: ArrayLike, batch: int, slate_size: int) -> NDArray[np.int
         raise SimrecError(f"actions have shape {given.shape}; expected {wanted}")
     if given.dtype.kind not in "iu":
         raise SimrecError(f"actions have type {given.dtype}; expected integers (item rows)")
-    if given.dtype != np.int64 or not given.flags.c_contiguous:
+    if given.dtype is not _INT64 or not given.flags.c_contiguous:
         given = np.ascontiguousarray(given, dtype=np.int64)
-    return given.reshape(batch, slate_size)
+    return given if given.ndim > 1 else given[:, None]
 
 
 def check_slates(slates: NDArray[np.int64], step: NDArray[np.int64], world: World) -> None:

@@ -1,11 +1,11 @@
 """The dynamics: B sessions advanced at once. Every environment of this room is a face of this."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simrec.envs.big_pages import settle
 from simrec.envs.compiled import Compiled
 from simrec.envs.processes import Processes
 from simrec.envs.reference import Moment, answer
@@ -18,8 +18,7 @@ from simrec.randomness import Purpose, uniform
 Observation = dict[str, NDArray[np.generic]]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one step brought; the arrays are written again two steps later."""
 
     reward: NDArray[np.float64]  # (B,) as Rules.reward says
@@ -182,8 +181,7 @@ class Sessions:
         if self.again and self._ends_here:
             ended = ended.copy()
             self._begin_again(ended)
-        now = self._shown[turn]
-        return Outcome(now.reward, now.left, now.cut, ended)
+        return Outcome(self.now.reward, self.now.left, self.now.cut, ended)
 
     def _tell(
         self, processes: Processes, slates: NDArray[np.int64], ended: NDArray[np.int64]
@@ -203,10 +201,11 @@ class Sessions:
         now.reward[:] = found.reward
         now.left[:] = found.left
         now.cut[:] = (self.step >= rules.horizon) & ~found.left
+        now.done[:] = now.left | now.cut
         now.who[:] = memory.counts[:, 2:4]
         if len(now.watch):
             now.watch[:] = found.signals.watch
-        return np.flatnonzero(now.left | now.cut)
+        return np.flatnonzero(now.done)
 
     def _begin_again(self, ended: NDArray[np.int64]) -> None:
         """Keep the ends of sessions in batch rows (n,) and begin the next ones."""
@@ -280,6 +279,7 @@ class Sessions:
     def _bind(self) -> None:
         """Prepare the compiled step, and the state of factors that lies in the memory."""
         memory, users = self.memory, self.world.users
+        settle(memory, *self._shown)
         again = self.again and not self._begins_slowly
         self._compiled = Compiled(
             self.played, memory, self._shown, self.slots, self.slate_size, again=again

@@ -44,6 +44,7 @@ class Shown:
     reward: NDArray[np.float64]  # (B,)
     left: NDArray[np.bool_]  # (B,) the user left
     cut: NDArray[np.bool_]  # (B,) the horizon cut the session off
+    done: NDArray[np.bool_]  # (B,) one of both
     who: NDArray[np.int64]  # (B, 2) user row and episode being served
     watch: NDArray[np.float32]  # (B, k) share watched, or (0, k) where nobody asks
     last_history: NDArray[np.int64]  # (B, L) of the sessions that ended and were begun again
@@ -108,6 +109,7 @@ class Shown:
             length,
             np.zeros((batch, 1), dtype=np.int64),
             np.zeros(batch),
+            np.zeros(batch, dtype=np.bool_),
             np.zeros(batch, dtype=np.bool_),
             np.zeros(batch, dtype=np.bool_),
             np.zeros((batch, 2), dtype=np.int64),

@@ -198,15 +198,15 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
             raise SimrecError("step was called before reset; call reset() first")
         sessions = self._sessions
         outcome = sessions.advance(sessions.slates(actions))
-        info: dict[str, Any] = {}
+        info = self._info()
         if len(outcome.ended):
-            info = self._finals[sessions.turn].fill(outcome.ended)
+            info |= self._finals[sessions.turn].fill(outcome.ended)
         return (
             sessions.observation(),
             outcome.reward,
             outcome.terminated,
             outcome.truncated,
-            self._info() | info,
+            info,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -230,11 +230,9 @@ class RecommendVectorEnv(VectorEnv[Observation, ArrayLike, NDArray[Any]]):
         return click_probability(self._sessions)
 
     def _info(self) -> dict[str, Any]:
-        now = self._sessions.now
-        user, session = now.who[:, 0], now.who[:, 1]
-        info = {"user": user, "_user": self._all, "session": session, "_session": self._all}
+        info = self._finals[self._sessions.turn].info()
         if self._signals:
-            for name, values in more_signals(now.watch).items():
+            for name, values in more_signals(self._sessions.now.watch).items():
                 info |= {name: values, f"_{name}": self._all}
         if self.world.retention is not None:
             info |= {"days": self._sessions.days.copy(), "_days": self._all}
