@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from simrec.cli.bench import bench_app
 from simrec.errors import SimrecError
 from simrec.items.efficiency import RouteStep, StepSize, step_cost, train_route
+from simrec.items.table_bench import bench_table, made_up
 
 SMALL = StepSize(items=8, tokens=4, width=8, depth=2, kept=2)
 
@@ -77,3 +78,13 @@ def test_the_command_prints_tpme_with_the_raw_numbers_beside_it():
             assert row["tpme"] == pytest.approx(sum(terms))
     assert found["routes"]["tuned"]["parameters"] > found["routes"]["cached"]["parameters"]
     assert "authors report" in found["papers"]
+
+
+def test_the_table_of_a_made_up_catalogue_is_measured() -> None:
+    catalogue = made_up(50)
+    assert catalogue.titles == made_up(50).titles != made_up(50, seed=1).titles
+    assert {len(title.split()) for title in catalogue.titles} == {12}
+    cost = bench_table(300)
+    assert cost.items == 300
+    assert cost.processor_seconds > 0
+    assert cost.peak_bytes > 4 * cost.items * cost.width  # the table itself, in float32

@@ -132,6 +132,10 @@ def items_command(
         str | None,
         typer.Option(metavar="DATA", help="Instead time a data set's titles through a BERT."),
     ] = None,
+    table: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead build the table of so many made-up items."),
+    ] = None,
 ) -> None:
     """Measure what item vectors cost: TPME with seconds, weights and bytes beside it."""
     from simrec.files import write_json
@@ -141,6 +145,15 @@ def items_command(
         from simrec.cli.items import time_encoding
 
         time_encoding(encode)
+        return
+    if table is not None:
+        from simrec.items.table_bench import bench_table
+
+        cost = bench_table(table)
+        typer.echo(
+            f"a table of {cost.items:,} items x {cost.width}: {cost.processor_seconds:.1f} s of "
+            f"the processor, peak of the whole process {cost.peak_bytes / 1e9:.2f} GB"
+        )
         return
     values = bench_items(quick=quick, say=lambda line: typer.echo(line, err=True))
     if str(json_path) == "-":
