@@ -1,10 +1,12 @@
 """The report's pictures, drawn with Matplotlib's object interface: nothing global is touched."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -84,16 +86,7 @@ def curves_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
             )
     whole.set_ylabel("normalised reward (0 random, 1 oracle)", color=ink, fontsize=9)
     lines, labels = whole.get_legend_handles_labels()
-    legend = figure.legend(
-        lines[::-1],
-        [literal(name) for name in labels[::-1]],
-        loc="outside upper center",
-        ncols=min(len(lines), 8),
-        frameon=False,
-        fontsize=10,
-    )
-    for text in legend.get_texts():
-        text.set_color(ink)
+    name_lines(figure, dict(zip(labels[::-1], lines[::-1], strict=True)), ink, fontsize=10)
     return figure
 
 
@@ -121,6 +114,20 @@ def differences_figure(comparison: Comparison, *, ink: str = INK) -> Figure:
     panels[0].set_yticks(range(len(rows)), labels)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     return figure
+
+
+def name_lines(figure: Figure, lines: Mapping[str, Artist], ink: str, *, fontsize: float) -> None:
+    """Put one legend above all panels: name -> line, in this order."""
+    legend = figure.legend(
+        list(lines.values()),
+        [literal(name) for name in lines],
+        loc="outside upper center",
+        ncols=min(len(lines), 8),
+        frameon=False,
+        fontsize=fontsize,
+    )
+    for text in legend.get_texts():
+        text.set_color(ink)
 
 
 def literal(text: str) -> str:

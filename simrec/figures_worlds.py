@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from simrec.compare import Comparison
 from simrec.curves import learning_curve
-from simrec.figures import INK, dress, literal, steps
+from simrec.figures import INK, dress, literal, name_lines, steps
 from simrec.palette import colour_of, is_dashed
 
 COLUMNS = 3  # panels side by side
@@ -62,15 +62,5 @@ def worlds_figure(
     for axes in panels[::columns]:
         axes.set_ylabel("normalised reward", color=ink, fontsize=9)
     figure.supxlabel("env steps (recommendations made), log scale", color=ink, fontsize=9)
-    order = list(drawn)[::-1]
-    legend = figure.legend(
-        [drawn[name] for name in order],
-        [literal(name) for name in order],
-        loc="outside upper center",
-        ncols=min(len(order), 8),
-        frameon=False,
-        fontsize=9,
-    )
-    for text in legend.get_texts():
-        text.set_color(ink)
+    name_lines(figure, {name: drawn[name] for name in reversed(drawn)}, ink, fontsize=9)
     return figure

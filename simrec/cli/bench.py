@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +26,6 @@ def env_command(
     """Time the environments beside CartPole and the machine's limits; print goals and figures."""
     from simrec.envs.bench import BATCHES, ITEMS, bench_env
     from simrec.envs.bench_report import report
-    from simrec.files import write_json
     from simrec.progress import bars
 
     with bars() as shown:
@@ -36,13 +35,7 @@ def env_command(
             )
         else:
             result = bench_env(bars=shown)
-    if str(json_path) == "-":
-        typer.echo(json.dumps(result, indent=2))
-        return
-    typer.echo(report(result))
-    if json_path is not None:
-        write_json(json_path, result)
-        typer.echo(f"wrote {json_path}")
+    _tell(result, report(result), json_path)
 
 
 @bench_app.command("teacher")
@@ -59,22 +52,16 @@ def teacher_command(
 ) -> None:
     """Time the teacher's pipeline against a bare client, and a model against plain `generate`."""
     from simrec.bench import bench_teacher
-    from simrec.files import write_json
 
     ratios = bench_teacher(questions=questions, rounds=rounds, model_folder=model, device=device)
     values = {name: ratio.as_dict() for name, ratio in ratios.items()}
-    if str(json_path) == "-":
-        typer.echo(json.dumps(values, indent=2))
-        return
-    for name, ratio in ratios.items():
-        typer.echo(
-            f"{name:<14}{ratio.ratio:6.3f} of the bare processor time, {ratio.wall_ratio:.3f} of "
-            f"the elapsed time  ({ratio.ours_seconds:.3f} s against {ratio.bare_seconds:.3f} s, "
-            f"medians of {ratio.rounds} rounds: {ratio.work})"
-        )
-    if json_path is not None:
-        write_json(json_path, values)
-        typer.echo(f"wrote {json_path}")
+    lines = (
+        f"{name:<14}{ratio.ratio:6.3f} of the bare processor time, {ratio.wall_ratio:.3f} of "
+        f"the elapsed time  ({ratio.ours_seconds:.3f} s against {ratio.bare_seconds:.3f} s, "
+        f"medians of {ratio.rounds} rounds: {ratio.work})"
+        for name, ratio in ratios.items()
+    )
+    _tell(values, "\n".join(lines), json_path)
 
 
 @bench_app.command("train")
@@ -87,16 +74,9 @@ def train_command(
 ) -> None:
     """Time A2C on the native vector environment beside SB3's A2C on its DummyVecEnv."""
     from simrec.bench_train import QUICK, bench_train, report
-    from simrec.files import write_json
 
     found = bench_train(QUICK, rounds=1, seconds=0.0) if quick else bench_train(rounds=rounds)
-    if str(json_path) == "-":
-        typer.echo(json.dumps(found, indent=2))
-        return
-    typer.echo(report(found))
-    if json_path is not None:
-        write_json(json_path, found)
-        typer.echo(f"wrote {json_path}")
+    _tell(found, report(found), json_path)
 
 
 @bench_app.command("heads")
@@ -110,21 +90,14 @@ def heads_command(
 ) -> None:
     """Compare clicks under the two-level policy and the flat one in a generated world."""
     from simrec.bench_heads import bench_heads, report
-    from simrec.files import write_json
 
     found = bench_heads(n_items=items, seeds=tuple(range(seeds)), env_steps=env_steps)
-    if str(json_path) == "-":
-        typer.echo(json.dumps(found, indent=2))
-        return
-    typer.echo(report(found))
-    if json_path is not None:
-        write_json(json_path, found)
-        typer.echo(f"wrote {json_path}")
+    _tell(found, report(found), json_path)
 
 
 @bench_app.command("items")
 def items_command(
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, about a minute.")] = False,
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
     ] = None,
@@ -138,7 +111,6 @@ def items_command(
     ] = None,
 ) -> None:
     """Measure what item vectors cost: TPME with seconds, weights and bytes beside it."""
-    from simrec.files import write_json
     from simrec.items.bench import bench_items
 
     if encode is not None:
@@ -156,29 +128,30 @@ def items_command(
         )
         return
     values = bench_items(quick=quick, say=lambda line: typer.echo(line, err=True))
-    if str(json_path) == "-":
-        typer.echo(json.dumps(values, indent=2))
-        return
+    _tell(values, _items_text(values), json_path)
+
+
+def _items_text(values: dict[str, Any]) -> str:
+    lines = []
     for group in ("adapters", "routes"):
-        typer.echo(f"{group}: TPME {tuple(values['alpha'])}, relative to the others, lower is less")
-        for name, row in values[group].items():
-            typer.echo(
-                f"  {name:<12}{row['tpme']:6.3f}  {row['seconds']:8.3f} s an epoch  "
-                f"{row['parameters']:>10,} weights  {row['bytes'] / 2**20:7.1f} MiB more memory"
-            )
-    for group, key in (("depth", "depth"), ("kept", "kept")):
-        typer.echo(f"one step by {'depth of the encoder' if key == 'depth' else 'layers kept'}:")
-        for row in values[group]:
-            typer.echo(
-                f"  {row.get('route', 'cached'):<8}{row[key]:>3}  {row['seconds'] * 1e3:8.2f} ms "
-                f"of the processor  {row['flops'] / 1e6:10.1f} Mflop  "
-                f"{row['saved_bytes'] / 2**20:7.2f} MiB kept for "
-                f"the backward pass  {row['encoder_gradients']:,} encoder gradients"
-            )
-    typer.echo(values["papers"])
-    if json_path is not None:
-        write_json(json_path, values)
-        typer.echo(f"wrote {json_path}")
+        lines.append(
+            f"{group}: TPME {tuple(values['alpha'])}, relative to the others, lower is less"
+        )
+        lines += [
+            f"  {name:<12}{row['tpme']:6.3f}  {row['seconds']:8.3f} s an epoch  "
+            f"{row['parameters']:>10,} weights  {row['bytes'] / 2**20:7.1f} MiB more memory"
+            for name, row in values[group].items()
+        ]
+    for key, what in (("depth", "depth of the encoder"), ("kept", "layers kept")):
+        lines.append(f"one step by {what}:")
+        lines += [
+            f"  {row.get('route', 'cached'):<8}{row[key]:>3}  {row['seconds'] * 1e3:8.2f} ms "
+            f"of the processor  {row['flops'] / 1e6:10.1f} Mflop  "
+            f"{row['saved_bytes'] / 2**20:7.2f} MiB kept for "
+            f"the backward pass  {row['encoder_gradients']:,} encoder gradients"
+            for row in values[key]
+        ]
+    return "\n".join([*lines, values["papers"]])
 
 
 @bench_app.command("ids")
@@ -197,7 +170,6 @@ def ids_command(
     """Compare clicks of one agent that acts in semantic ids and in item numbers, in a study."""
     from simrec.bench_ids import bench_ids, report
     from simrec.config import load_config
-    from simrec.files import write_json
     from simrec.stages.inputs import Inputs
 
     found = bench_ids(
@@ -206,10 +178,17 @@ def ids_command(
         env_steps=env_steps,
         say=lambda line: typer.echo(line, err=True),
     )
+    _tell(found, report(found), json_path)
+
+
+def _tell(values: Any, text: str, json_path: Path | None) -> None:
+    """Print the text, and write the values as JSON where a path is given; - prints these alone."""
+    from simrec.files import write_json
+
     if str(json_path) == "-":
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(values, indent=2))
         return
-    typer.echo(report(found))
+    typer.echo(text)
     if json_path is not None:
-        write_json(json_path, found)
+        write_json(json_path, values)
         typer.echo(f"wrote {json_path}")
