@@ -97,7 +97,7 @@ def heads_command(
 
 @bench_app.command("items")
 def items_command(
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, about a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
     ] = None,
