@@ -7,7 +7,7 @@ from simrec.contrasts import LEVEL, REWARDS, outcomes, overall
 from simrec.doses import BASE, DoseResponse, dose_responses
 from simrec.findings import COLUMNS, bounds_line, cautions, pair_rows, verdict
 from simrec.statistics import Interval
-from simrec.target import MARGIN, RULE, UNTAUGHT, Gap, Target, targets
+from simrec.target import MARGIN, RULE, SWITCH, UNTAUGHT, Gap, Target, targets
 
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
@@ -54,6 +54,7 @@ def _targets(aimed: Sequence[Target]) -> str:
             f"`{target.late.rival}` {_gap(target.late)} {_met(target.late.met)}",
             " / ".join(map(_gap, target.area)) + f" {_met(target.area_met)}",
             *(map(_gap, target.taught) if target.taught else ("", "")),
+            _cell(target.switching, 4, signed=True),
         )
         for target in aimed
     ]
@@ -65,10 +66,12 @@ def _targets(aimed: Sequence[Target]) -> str:
         f"whole run, `{RULE}` - {rivals}",
         f"early, `{RULE}` - `{UNTAUGHT}`",
         f"whole run, `{RULE}` - `{UNTAUGHT}`",
+        "whole run, a perfect switch - `scratch`",
     )
     note = (
         f"Early and late are met where the interval lies above -{MARGIN}, the whole run where all "
-        f"three lie above 0. Met as a whole in {sum(t.met for t in aimed)} of {len(aimed)}."
+        f"three lie above 0. Met as a whole in {sum(t.met for t in aimed)} of {len(aimed)}. "
+        f"{SWITCH}"
     )
     return _section(f"The target for `{RULE}`", _table(titles, rows), note)
 

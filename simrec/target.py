@@ -11,11 +11,16 @@ from typing import Any
 from simrec.compare import Comparison
 from simrec.leaders import difference
 from simrec.statistics import Interval
+from simrec.switching import switching_gain
 
 RULE = "ap"
 RIVALS = ("scratch", "ft", "frozen")
 UNTAUGHT = "ap-random"  # the same rule around a policy that no teacher taught
 MARGIN = 0.02  # normalised reward that counts as nothing
+SWITCH = (
+    "A perfect switch plays the better of `scratch` and `frozen` at each moment: the most that a "
+    "rule can gain which only chooses between them."
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Target:
     late: Gap  # against the better of the two that learn
     area: tuple[Gap, ...]  # against every rival
     taught: tuple[Gap, ...]  # against UNTAUGHT, early and whole run; empty where it was not run
+    switching: Interval  # what playing the better of `scratch` and `frozen` would gain, whole run
 
     @property
     def met(self) -> bool:
@@ -61,6 +67,7 @@ class Target:
             "world": self.world,
             "seeds": self.seeds,
             "met": self.met,
+            "switching": self.switching.as_dict(),
             "gaps": [
                 {
                     "measure": gap.measure,
@@ -96,4 +103,5 @@ def _target(comparison: Comparison) -> Target:
         gap("late", best, -MARGIN),
         tuple(gap("area", rival, 0.0) for rival in RIVALS),
         tuple(gap(m, UNTAUGHT, 0.0) for m in ("early", "area")) if taught else (),
+        switching_gain(comparison.runs_of("scratch"), comparison.runs_of("frozen")),
     )

@@ -20,7 +20,7 @@ from simrec.findings import (
     verdict,
 )
 from simrec.side import Noted
-from simrec.target import MARGIN, RULE, Target
+from simrec.target import MARGIN, RULE, SWITCH, Target
 
 WIDE = 8  # columns that a terminal has room for
 ABREAST = 5  # of them, where each holds an interval
@@ -70,18 +70,20 @@ def show_targets(aimed: Sequence[Target], console: Console) -> None:
     """Print how far the target for the adaptive rule is met; nothing where it was not run."""
     if not aimed:
         return
-    titles = ("early - frozen", "late - best", *(f"whole - {gap.rival}" for gap in aimed[0].area))
-    table = _table(f"The target for {RULE}", "study", (*titles, "verdict"))
+    wholes = (f"whole - {gap.rival}" for gap in aimed[0].area)
+    titles = ("early - frozen", "late - best", *wholes, "perfect switch", "verdict")
+    table = _table(f"The target for {RULE}", "study", titles)
     for target in aimed:
         gaps = (target.early, target.late, *target.area)
-        cells = (_cell(gap.found.texts(signed=True)) for gap in gaps)
-        table.add_row(Text(target.world), *cells, "met" if target.met else "missed")
+        texts = [gap.found.texts(signed=True) for gap in gaps]
+        texts.append(target.switching.texts(4, signed=True))
+        table.add_row(Text(target.world), *map(_cell, texts), "met" if target.met else "missed")
     console.print(table)
     line = (
         f"Early and late are met where the interval lies above -{MARGIN}, the whole run where all "
-        f"three lie above 0. Met in {sum(t.met for t in aimed)} of {len(aimed)}."
+        f"three lie above 0. Met in {sum(t.met for t in aimed)} of {len(aimed)}. {SWITCH}"
     )
-    console.print(Text(line, style="dim"))
+    console.print(Text(line.replace("`", ""), style="dim"))
 
 
 def show_overall(comparisons: Sequence[Comparison], console: Console) -> None:
