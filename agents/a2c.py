@@ -43,7 +43,7 @@ class ItemA2C(A2C):
         anchor: Function from observations to log-probabilities (N, I) to stay near, or None.
         anchor_coef: Weight of the KL to the anchor, 0 or more.
         anchor_share: Share of training over which that weight falls to 0; 0 keeps it.
-        device: Where tensors live; the users are on the CPU.
+        device: Where tensors live, but of a policy that is compiled; the users are on the CPU.
     """
 
     policy: ItemPolicy  # type: ignore[assignment]
@@ -89,7 +89,9 @@ class ItemA2C(A2C):
             policy_kwargs=policy_kwargs,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
-            device=device,
+            device="cpu"
+            if getattr(policy, "is_compiled", False)
+            else device,  # SB3 loads on "auto"
             _init_setup_model=_init_setup_model,
         )
 

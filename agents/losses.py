@@ -57,7 +57,7 @@ def scaled_return(clicks: Tensor, bootstrap: Tensor, value: Tensor, gamma: float
         value: (N,) scaled value of the state reached, 0 to 1.
         gamma: Discount, 0 to below 1.
     """
-    weight = gamma ** torch.arange(clicks.shape[1])
+    weight = gamma ** torch.arange(clicks.shape[1], device=clicks.device)
     return (1.0 - gamma) * (clicks * weight).sum(1) + bootstrap * value
 
 

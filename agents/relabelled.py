@@ -22,5 +22,6 @@ def relabelled(policy: ItemPolicy, luck: int) -> ItemPolicy:
         if name in state:
             state[name] = state[name][order]
     copy.load_state_dict(state)
+    copy.to(policy.device)
     copy.set_training_mode(False)
     return copy

@@ -70,7 +70,7 @@ class Reward(nn.Module):
     def load(cls, path: Path) -> "Reward":
         """Read what `save` wrote; raise SimrecError when the file cannot be read."""
         check_archive(path)
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
         if "members" in content:
             members = [RewardModel.of(member) for member in content["members"]]
             return RewardEnsemble(members, pessimism=content["pessimism"])

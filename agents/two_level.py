@@ -50,6 +50,7 @@ class TwoLevelPolicy(BasePolicy):
     starts: Tensor  # (C + 1,) first row of each group in `sorted`
     sorted: Tensor  # (I, D) vectors, group after group
     place_of: Tensor  # (I,) place of each item among its group's members
+    is_compiled = True  # its scores are, so that a learner keeps it on the CPU
     prior = None  # the learners' schedules look for one
     alpha: Tensor  # () without effect, moved by the learners' schedules
 

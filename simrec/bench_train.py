@@ -77,8 +77,8 @@ def train_world(n_items: int) -> World:
     )
 
 
-def ours(case: Case, world: World) -> Timed:
-    """Return our A2C on the native vector environment."""
+def ours(case: Case, world: World, device: str = "cpu") -> Timed:
+    """Return our A2C on the native vector environment, its tensors on a device."""
     assert isinstance(world.users, FactorUsers)
     env = SB3VecEnv(RecommendVectorEnv(world, case.users))
     env.seed(0)
@@ -87,7 +87,7 @@ def ours(case: Case, world: World) -> Timed:
     if case.two_level:
         policy["groups"] = np.arange(case.items, dtype=np.int64) // GROUP
         kind = TwoLevelPolicy
-    model = ItemA2C(kind, env, policy_kwargs=policy, n_steps=N_STEPS)
+    model = ItemA2C(kind, env, policy_kwargs=policy, n_steps=N_STEPS, device=device)
     return _timed("ours", model, case)
 
 

@@ -1,33 +1,24 @@
-"""Where a learner runs; and that what is not compiled says what the compiled says."""
+"""Where a learner runs; and that what is not compiled says what the compiled says.
 
-import math
+Learning on a card itself is tested in test_agents_card.py.
+"""
+
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from simrec.agents import losses
 from simrec.agents.adamw import AdamW
 from simrec.agents.chosen import ChosenScores, scored_plainly
 from simrec.agents.device import device_of
-from simrec.agents.encoders import EncoderName
-from simrec.agents.history import hide_seen
-from simrec.agents.learners import make_learner
 from simrec.agents.pooling import Pooled, pooled_plainly
-from simrec.agents.reward import RewardModel
-from simrec.agents.scorer import ItemScorer
-from simrec.agents.slate import _draw, drawn_plainly, sample_slates, slate_log_prob
+from simrec.agents.slate import _draw, drawn_plainly
 from simrec.cli import main
 from simrec.config import StudyConfig
 from simrec.errors import SimrecError
 from simrec.stages.inputs import Inputs
-from tests.agent_worlds import checkerboard, make_env, make_spec, parity_vectors, tensors
 
-needs_card = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="PyTorch sees no card; run it where there is one"
-)
 DEMO = str(Path(__file__).parents[1] / "configs" / "demo.yaml")
 ON_CPU = "runs on the CPU, for which its"
 
@@ -154,29 +145,6 @@ def test_the_same_luck_draws_the_same_items_in_plain_operations() -> None:
     assert drawn_plainly(probs, many).tolist() == _draw(probs.numpy(), many.numpy()).tolist()
 
 
-@pytest.mark.parametrize("encoder", ["pooled", "sasrec"])
-def test_a_scorer_elsewhere_asks_nothing_of_the_cpu(encoder: EncoderName) -> None:
-    """PyTorch's meta device has shapes only: whatever is mixed with the CPU's tensors fails."""
-    luck = torch.Generator().manual_seed(0)
-    scorer = ItemScorer(
-        7, 50, width=8, free_vectors=True, slate_size=1, generator=luck, encoder=encoder
-    ).to("meta")
-    there = {"dtype": torch.long, "device": "meta"}
-    obs = {
-        "history": torch.zeros(5, 20, **there),
-        "feedback": torch.zeros(5, 20, device="meta"),
-        "step": torch.zeros(5, 1, **there),
-    }
-    vectors, slates = torch.zeros(50, 7, device="meta"), torch.zeros(5, 3, **there)
-    logits = hide_seen(scorer(obs, vectors)[0], obs["history"])
-    q, level = scorer.at(obs, vectors, slates)
-    loss = losses.click_loss(q + level.unsqueeze(1), torch.zeros_like(q), torch.ones_like(q))
-    (loss + slate_log_prob(logits, slates).sum()).backward()
-    AdamW(scorer.parameters(), lr=1e-3).step()
-    for k in (1, 3):
-        assert sample_slates(logits, k, generator=luck).shape == (5, k)
-
-
 def test_the_optimiser_in_plain_operations_is_the_compiled_one() -> None:
     class Plain(AdamW):
         _compiled = False
@@ -196,34 +164,3 @@ def test_the_optimiser_in_plain_operations_is_the_compiled_one() -> None:
         found.append((weight.detach(), torch.tensor(norms)))
     for compiled, plain in zip(*found, strict=True):
         torch.testing.assert_close(plain, compiled, rtol=1e-5, atol=1e-6)
-
-
-@needs_card
-def test_a_card_learns_what_the_cpu_learns() -> None:
-    found = []
-    for device in ("cpu", "cuda"):
-        spec = make_spec("a2c", parity_vectors(), free=True)
-        spec = type(spec)(spec.name, spec.policy, {"n_steps": 5}, device=device)
-        env = make_env(checkerboard(), n_envs=64)
-        model = make_learner(spec, env, luck=3)
-        assert model.device.type == device
-        model.learn(64 * 5 * 4)  # four updates: later a last digit may have changed a draw
-        obs = {k: v.to(device) for k, v in tensors(env.reset()).items()}
-        with torch.no_grad():
-            found.append(model.policy.log_probs(obs).cpu().exp())
-    torch.testing.assert_close(found[1], found[0], rtol=0.0, atol=1e-2)
-
-
-@needs_card
-def test_a_reward_on_a_card_speaks_and_is_saved_as_on_the_cpu(tmp_path: Path) -> None:
-    model = RewardModel(parity_vectors(), width=8, free_vectors=True, luck=1)
-    items = np.array([[-1, 3, 4], [1, 2, 5]])
-    liked = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]], dtype=np.float32)
-    said = model.predict(items, liked)
-    there = model.to("cuda")
-    np.testing.assert_allclose(there.predict(items, liked), said, rtol=1e-4, atol=1e-5)
-    there.save(tmp_path / "reward.pt")
-    again = RewardModel.load(tmp_path / "reward.pt")
-    assert again.device.type == "cpu" and math.isclose(
-        float(again.predict(items, liked)[0, 0]), float(said[0, 0]), rel_tol=1e-4, abs_tol=1e-5
-    )

@@ -68,11 +68,21 @@ def teacher_command(
 def train_command(
     quick: Annotated[bool, typer.Option("--quick", help="Small cases, one round.")] = False,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measured rounds.")] = 5,
+    device: Annotated[
+        str, typer.Option("--device", help="cuda or cuda:N: instead time a card beside the CPU.")
+    ] = "cpu",
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write JSON here; - prints it and nothing else.")
     ] = None,
 ) -> None:
     """Time A2C on the native vector environment beside SB3's A2C on its DummyVecEnv."""
+    if device != "cpu":
+        from simrec import bench_card
+
+        cases, time_each = (bench_card.QUICK, 0.0) if quick else (bench_card.CASES, 2.0)
+        result = bench_card.bench_card(device, cases, rounds=rounds, seconds=time_each)
+        _tell(result, bench_card.report(result), json_path)
+        return
     from simrec.bench_train import QUICK, bench_train, report
 
     found = bench_train(QUICK, rounds=1, seconds=0.0) if quick else bench_train(rounds=rounds)

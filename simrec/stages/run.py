@@ -8,6 +8,7 @@ from typing import Any
 
 from simrec import records
 from simrec.agents.adapt import get_strategy
+from simrec.agents.device import device_of
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.propensity import chances_of
 from simrec.agents.saved import save_policy
@@ -49,7 +50,9 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     folder = inputs.folder / name / f"seed-{seed}"
     checkpoint = Checkpoint(
         folder.with_name(f".{folder.name}.checkpoint"),
-        fingerprint(inputs.run_key(name, seed), records.current_versions()),
+        fingerprint(
+            inputs.run_key(name, seed), records.current_versions(), *_card_of(inputs, name)
+        ),
         {"world": world},
     )
     underway = checkpoint.load()
@@ -95,6 +98,13 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
         **{field.name: getattr(tables, field.name) for field in dataclasses.fields(tables)},
     )
     checkpoint.clear()
+
+
+def _card_of(inputs: Inputs, name: str) -> list[str]:
+    """Return the card a run is on, if any: what was begun on one is not gone on with elsewhere."""
+    learner = inputs.config.learner
+    device = device_of(learner.device, "ppo" if name == "ppo" else learner.name, learner.policy)
+    return [] if device.type == "cpu" else [str(device)]
 
 
 def _card(acting: Any) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Which number format the weights get on which device: a table, no card needed to read it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,3 +67,25 @@ def seen_capability(device: str) -> Capability | None:
     if not torch.cuda.is_available() or number >= torch.cuda.device_count():
         return None
     return torch.cuda.get_device_capability(number)
+
+
+@contextmanager
+def enough_memory(device: str, what: str) -> Iterator[None]:
+    """Say in a sentence that a card's memory is too small.
+
+    Args:
+        device: The card.
+        what: What was to be done, such as "batch_size 16".
+
+    Raises:
+        SimrecError: It was.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise SimrecError(
+            f"the memory of '{device}' is too small for {what}, with what else uses it; set a "
+            f"smaller batch_size or load_in_4bit, or free the card"
+        ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simrec.errors import SimrecError
-from simrec.llm.backends.card import Format, Numbers, numbers_for, seen_capability
+from simrec.llm.backends.card import Format, Numbers, enough_memory, numbers_for, seen_capability
 from simrec.llm.backends.model_folder import model_folder, weights_hash
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
 from simrec.llm.request import Answer, Request, answer_all, make_request
@@ -85,7 +85,8 @@ class TransformersLM(Completes):
     def _causal(self) -> "Causal":
         from simrec.llm.backends.causal import load_causal
 
-        return load_causal(self.folder, self.device, self.numbers)
+        with enough_memory(self.device, f"the weights in '{self.folder}'"):
+            return load_causal(self.folder, self.device, self.numbers)
 
     def complete_each(
         self,
@@ -113,9 +114,10 @@ class TransformersLM(Completes):
         order = np.argsort(-np.array(lengths), kind="stable").tolist()
         for first in range(0, len(order), self.batch_size):
             rows = order[first : first + self.batch_size]
-            replies = answer_all(
-                lambda batch: self._ask(batch, request), [prompts[n] for n in rows], request
-            )
+            with enough_memory(self.device, f"batch_size {self.batch_size}"):
+                replies = answer_all(
+                    lambda batch: self._ask(batch, request), [prompts[n] for n in rows], request
+                )
             for n, reply in zip(rows, replies, strict=True):
                 on_reply(n, reply)
 
