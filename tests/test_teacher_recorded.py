@@ -84,6 +84,25 @@ def test_wrong_files_are_one_sentence(tmp_path: Path):
     )
 
 
+def test_a_table_of_several_models_is_read_by_the_name_of_one(tmp_path: Path):
+    path = tmp_path / "several.parquet"
+    pd.DataFrame(
+        {"user_id": ["1"], "item_id": ["10"], "human_rating": [1], "gemma3_12b": [5], "b_2": [2]}
+    ).to_parquet(path)
+
+    def said(model: str) -> float:
+        teacher = RecordedTeacher.from_parquet(path, user_ids=("1",), item_ids=("10",), model=model)
+        return float(teacher.ratings()[2][0])
+
+    assert (said("Gemma-3-12B"), said("B2")) == (5.0, 2.0)
+    with pytest.raises(SimrecError) as error:
+        said("Gemma-3-12")
+    assert str(error.value) == (
+        f"{path} has no column 'llm_rating' and none with the name of the model 'Gemma-3-12'; did "
+        f"you mean 'gemma3_12b'?"
+    )
+
+
 def test_the_real_file_has_98069_ratings(shared_data: Path, tmp_path: Path):
     path = shared_data / "ml100k_mm" / "llm_ratings.parquet"
     ids = pd.read_parquet(path, columns=["user_id", "item_id"]).astype(str)

@@ -191,11 +191,12 @@ class _Lines:
         if tenth < self._tenth or not tally.done:
             self._began = time.monotonic()
         self._tenth = tenth
-        rate = tally.done / max(time.monotonic() - self._began, 1e-3)
-        left = (tally.total - tally.done) / rate if tally.done else 0.0
+        pace = ""
+        if tally.done:
+            rate = tally.done / max(time.monotonic() - self._began, 1e-3)
+            pace = f"{rate:.1f}/s, {(tally.total - tally.done) / rate:.0f} s left, "
         self._console.print(
-            f"asked {tally.done} of {tally.total}, {rate:.0f}/s, {left:.0f} s left, "
-            f"{_facts(tally)}",
+            f"asked {tally.done} of {tally.total}, {pace}{_facts(tally)}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -104,15 +104,13 @@ def judge(inputs: Inputs, seed: int | None) -> Judged:
     if folder is not None:
         whole = _unfiltered(inputs)
         if kind == "recorded":
-            every = _recorded(
-                whole, folder / config.teacher.table, "llm_rating", config.teacher.model
-            )
+            every = _recorded(whole, folder / config.teacher.table, config.teacher.model)
             section = _section(f"all of {config.teacher.table}", [every], whole, compare=False)
             note = part_and_whole(sections[0].rows[0], section.rows[0])
             sections.append(replace(section, note=note[0].upper() + note[1:]))
         columns = _columns(folder / THREE)
         if columns:
-            several = [_recorded(whole, folder / THREE, c, MODELS[c]) for c in columns]
+            several = [_recorded(whole, folder / THREE, MODELS[c]) for c in columns]
             sections.append(_section(f"all of {THREE}", several, whole, compare=True))
     measured = {n: measures_of(round_path(inputs, seed, n)) for n in rounds}
     return Judged(
@@ -134,7 +132,7 @@ def _columns(path: Path) -> list[str]:
     return [c for c in pq.read_schema(path).names if c in MODELS] if path.is_file() else []
 
 
-def _recorded(inputs: Inputs, path: Path, column: str, model: str) -> tuple[str, Pairs]:
+def _recorded(inputs: Inputs, path: Path, model: str) -> tuple[str, Pairs]:
     """Return a recorded model's ratings of pairs that people rated too."""
     like_at = inputs.config.teacher.like_at
     log: InteractionLog = inputs.dataset.log
@@ -143,7 +141,6 @@ def _recorded(inputs: Inputs, path: Path, column: str, model: str) -> tuple[str,
         user_ids=log.user_ids,
         item_ids=inputs.dataset.catalogue.item_ids,
         model=model,
-        column=column,
         like_at=like_at,
     )
     user, item, rating = teacher.ratings()

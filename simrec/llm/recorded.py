@@ -73,7 +73,7 @@ class RecordedTeacher:
         user_ids: Sequence[str],
         item_ids: Sequence[str],
         model: str,
-        column: str = "llm_rating",
+        column: str | None = None,
         like_at: float = 4,
     ) -> "RecordedTeacher":
         """Read a table of recorded ratings; only the two ids and the model's column are read.
@@ -85,7 +85,8 @@ class RecordedTeacher:
             user_ids: Source ids of the data set's users, in row order; others are ignored.
             item_ids: Source ids of the data set's items, in row order; others are ignored.
             model: Name of the language model.
-            column: The model's column.
+            column: The model's column; None takes the one with the model's name, letters and
+                digits compared, or "llm_rating" where none has it.
             like_at: A rating of at least this much is a like.
 
         Raises:
@@ -97,6 +98,13 @@ class RecordedTeacher:
             raise SimrecError(
                 f"cannot read recorded ratings from {path} ({error}); expected a Parquet file"
             ) from error
+        if column is None:
+            column = next((n for n in names if _plain(n) == _plain(model)), "llm_rating")
+            if column not in names:
+                raise SimrecError(
+                    f"{path} has no column 'llm_rating' and none with the name of the model "
+                    f"'{model}'; {nearest(model, map(str, names))}"
+                )
         for needed in ("user_id", "item_id", column):
             if needed not in names:
                 raise SimrecError(
@@ -151,3 +159,8 @@ class RecordedTeacher:
             liked = score >= self.like_at  # False where NaN
             answers.append(Preference(question, liked, score, self.name, "", "", status))
         return answers
+
+
+def _plain(name: str) -> str:
+    """Return letters and digits only: "Gemma-3-12B" and "gemma3_12b" are one name."""
+    return "".join(c for c in name.lower() if c.isalnum())

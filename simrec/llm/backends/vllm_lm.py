@@ -39,7 +39,8 @@ class VllmLM(Completes):
             folder: Directory with config.json, tokenizer and weights, as `save_pretrained` writes.
             batch_size: Prompts handed to the engine at once; replies arrive by that many.
             tensor_parallel_size: Cards that share one copy of the weights.
-            data_parallel_size: Copies of the weights.
+            data_parallel_size: Copies of the weights. vLLM's offline class runs one copy in a
+                process and refuses more; its server takes them (see `openai:`).
             enable_prefix_caching: Compute what prompts have in common once.
             engine: Further arguments of `vllm.LLM`, for example {"max_model_len": 4096}.
 
@@ -80,9 +81,15 @@ class VllmLM(Completes):
             return vllm.LLM(model=str(self.folder), **self.engine)
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             first_line = str(error).strip().split("\n")[0]
+            copies = self.engine.get("data_parallel_size", 1)
+            advice = (
+                f"for {copies} copies of the weights run 'vllm serve {self.folder} "
+                f"--data-parallel-size {copies}' and use openai:MODEL@URL"
+                if copies > 1
+                else "see its output above, and change what it names with the option 'engine'"
+            )
             raise SimrecError(
-                f"vLLM cannot start with '{self.folder}' ({first_line}); see its output above, and "
-                f"change what it names with the option 'engine'"
+                f"vLLM cannot start with '{self.folder}' ({first_line}); {advice}"
             ) from error
 
     def complete_each(
