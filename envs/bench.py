@@ -103,7 +103,7 @@ def _single_cell(name: str, env: Any, actions: list[Any]) -> Cell:
 
 def _ours(world: World, batch: int, k: int, *, signals: bool = False, name: str = "") -> Cell:
     """Return a cell for our vector environment with random actions drawn before."""
-    sets = max(4, min(64, 2_000_000 // (batch * k)))
+    sets = max(24, min(64, 2_000_000 // (batch * k)))  # no session gets a slate of its own again
     shape = (sets, batch) if k == 1 else (sets, batch, k)
     actions = np.random.default_rng(1).integers(world.n_items, size=shape)
     env = RecommendVectorEnv(world, batch, slate_size=k, signals=signals)
@@ -255,5 +255,6 @@ def _state_bytes(k: int) -> float:
     """Return the bytes of one user's state and observation that a step reads or writes at least."""
     topics = 4 * TOPICS
     lately = 2 * topics + (8 * k if k < Rules().window else 0)  # and the kinds that come and go
-    shown = k * (8 + 4 + 4) + 2 * k * (8 + 4)  # the slate, the record, two steps of observation
-    return 4 * WIDTH + lately + shown + 2 * 64 + 26  # tastes; counts, sums and luck; the rest
+    shown = k * (8 + 4) + 2 * k * (8 + 4)  # the slate, the record, two steps of observation
+    counted = 2 * 4 * 8 + 8  # step, streak, clicks and reward so far; the luck
+    return 4 * WIDTH + lately + shown + counted + 23  # tastes; the outputs and the user's effect

@@ -4,6 +4,7 @@ Spread over thousands of small pages, the arrays of a batch crowd each other out
 in one process than in the next; slates of ten take about a twentieth longer so.
 """
 
+import mmap
 from dataclasses import fields
 from typing import Any
 
@@ -27,7 +28,7 @@ def gather(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     sizes = [-(-part.nbytes // 64) * 64 for part in small.values()]
     if sum(sizes) < _FEW:
         return arrays
-    room = np.empty(max(sum(sizes) + PAGE, _LEAST), dtype=np.uint8)
+    room = _room(sum(sizes) + PAGE)
     place = -room.ctypes.data % PAGE
     moved = {}
     for (name, part), size in zip(small.items(), sizes, strict=True):
@@ -35,6 +36,15 @@ def gather(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         moved[name][...] = part
         place += size
     return arrays | moved
+
+
+def _room(size: int) -> NDArray[np.uint8]:
+    """Return bytes on big pages, where the system has them: new ones, for used ones are small."""
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.empty(size, dtype=np.uint8)
+    room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    room.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(room, dtype=np.uint8)
 
 
 def settle(*owners: Any) -> None:

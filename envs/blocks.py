@@ -39,10 +39,11 @@ def store_block(builder: Any, block: Any, base: Any, place: Any, size: int) -> N
 
 
 def spread(builder: Any, kind: Any, value: Any) -> Any:
-    """Return a block that holds one value 16 times."""
+    """Return a block of a kind that holds one value everywhere."""
     zero = ir.Constant(ir.IntType(32), 0)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, zero)
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(WORDS, None))
+    first = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), first)
 
 
 def reduce_block(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -160,15 +161,18 @@ def pile(typingctx: Any, y: Any, x: Any, stride: Any, places: Any, n: Any, block
 
 
 @intrinsic
-def holds(typingctx: Any, row: Any, value: Any, blocks: Any) -> Any:
-    """Return True if a row of int32 holds a value."""
+def holds(typingctx: Any, row: Any, item: Any, blocks: Any) -> Any:
+    """Return True if a row of codes (see `simrec.envs.block_copies`) holds an item."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wanted = spread(builder, WORDS, args[1])
+        ones = ir.Constant(WORDS, [1] * BLOCK)
+        twice = builder.shl(args[1], ir.Constant(args[1].type, 1))
+        wanted = builder.or_(spread(builder, WORDS, twice), ones)  # as if it were liked
         found = cgutils.alloca_once_value(builder, ir.Constant(_BITS, [0] * BLOCK))
         with each_block(builder, args[2]) as loop:
             place = builder.mul(loop, ir.Constant(loop.type, BLOCK))
-            same = builder.icmp_signed("==", load_block(builder, WORDS, args[0], place, 4), wanted)
+            codes = builder.or_(load_block(builder, WORDS, args[0], place, 4), ones)
+            same = builder.icmp_signed("==", codes, wanted)
             builder.store(builder.or_(builder.load(found), same), found)
         return reduce_block(builder, "or.v16i1", ir.IntType(1), [builder.load(found)])
 
@@ -203,11 +207,10 @@ def fetch(typingctx: Any, address: Any) -> Any:
 def _row_fetcher(*, write: bool) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         line = ir.Constant(args[0].type, 64)
-        first = builder.and_(args[0], ir.Constant(line.type, -64))
-        last = builder.sub(builder.add(args[0], args[1]), ir.Constant(line.type, 1))
-        count = builder.add(builder.sdiv(builder.sub(last, first), line), ir.Constant(line.type, 1))
+        # as many for every row of a size, wherever it begins: so the processor knows what follows
+        count = builder.lshr(builder.add(args[1], ir.Constant(line.type, 127)), line.type(6))
         with each_block(builder, count) as loop:
-            _prefetch(builder, builder.add(first, builder.mul(loop, line)), write=write)
+            _prefetch(builder, builder.add(args[0], builder.mul(loop, line)), write=write)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simrec.envs.big_pages import gather
 from simrec.envs.leave import LEAVES
 from simrec.envs.state import BLOCK, N_MARKS, Memory, Shown, aligned, padded
 from simrec.envs.users import FactorUsers, has_plain_factors
@@ -29,13 +30,15 @@ class Packed:
         self.users = users
         width, n_topics = users.item_vectors.shape[1], topics.shape[1]
         kinds, first = themes_of(topics)
-        self.rows = aligned(users.n_items, padded(width))  # scale * vector
-        np.multiply(users.item_vectors, np.float32(users.scale), out=self.rows[:, :width])
-        self.themes = aligned(len(first) + 1, padded(n_topics))  # each kind once; then a 0
-        self.themes[:-1, :n_topics] = topics[first]
-        self.aside = np.empty((users.n_items, 2), dtype=np.float32)  # effect, and bits of the kind
-        self.aside[:, 0] = users.item_effect
-        self.aside.view(np.int32)[:, 1] = kinds
+        rows = aligned(users.n_items, padded(width))  # scale * vector
+        np.multiply(users.item_vectors, np.float32(users.scale), out=rows[:, :width])
+        themes = aligned(len(first) + 1, padded(n_topics))  # each kind once; then a 0
+        themes[:-1, :n_topics] = topics[first]
+        aside = np.empty((users.n_items, 2), dtype=np.float32)  # effect, and bits of the kind
+        aside[:, 0] = users.item_effect
+        aside.view(np.int32)[:, 1] = kinds
+        moved = gather({"rows": rows, "themes": themes, "aside": aside})
+        self.rows, self.themes, self.aside = moved["rows"], moved["themes"], moved["aside"]
 
     @property
     def nbytes(self) -> int:
@@ -122,8 +125,7 @@ class Compiled:
             memory.counts,
             memory.sums,
             memory.keys,
-            memory.items,
-            memory.liked,
+            memory.record,
             memory.ring,
             memory.lately,
             memory.sated,
@@ -170,7 +172,7 @@ class Compiled:
                 history + shown,
                 history,
                 BLOCK + shown,
-                memory.items.shape[1],
+                memory.record.shape[1],
                 width,
                 wide,
                 topics,

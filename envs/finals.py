@@ -11,8 +11,9 @@ from simrec.envs.state import Shown
 class Finals:
     """What Gymnasium wants of sessions and their ends, over one of the two sets of outputs.
 
-    The dictionaries of last observations are made once; a step only says which of them count.
-    That is written in `shown.done`, which is looked into as well.
+    The dictionaries of last observations are made once, and the first of them are handed out: few
+    sessions end in most steps, so that these stay close at hand. Which rows count is written in
+    `shown.done`, which is looked into as well.
 
     Args:
         shown: The outputs that the entries look into.
@@ -49,7 +50,7 @@ class Finals:
         """Return the entries of `infos` for the batch rows (n,) of sessions that ended."""
         self._obs[self._rows] = None
         self._rows = rows.copy()
-        self._obs[rows] = self._every[rows]
+        self._obs[rows] = self._every[: len(rows)]
         return {
             "final_obs": self._obs,
             "_final_obs": self._done,

@@ -15,19 +15,20 @@ import numpy as np
 from numba import carray
 
 from simrec.envs.blocks import at as pointer
-from simrec.envs.blocks import fetch_room
+from simrec.envs.blocks import fetch_row
 from simrec.envs.kernel_after import display, look_on, remember, settle
 from simrec.envs.kernel_begin import begin_row, fetch_user, who_arrives
-from simrec.envs.kernel_chunk import heed, respond, score
+from simrec.envs.kernel_chunk import respond, score
+from simrec.envs.kernel_heed import heed
 from simrec.envs.kernel_parts import fetch_shown, place, session_key, show
 
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, BY_BUDGET, BY_LIKES, BY_MINUTES, CHUNK, CLICKS, COUNTS, ENDED, EPISODE,
-    HAS_WATCH, HORIZON, KEYS, LAST_COUNTS, LAST_FEEDBACK, LAST_HISTORY, LAST_STEP,
-    LAST_SUMS, LEAVES, N_ITEMS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, PAYS, REWARD,
-    STAMP, STEP, SUMS, USER, VECTOR, WIDE, WINDOW, entry, part,
+    BATCH, BEFORE, BY_BUDGET, BY_LIKES, BY_MINUTES, CHUNK, CLICKS, COUNTS, ENDED, EPISODE,
+    HAS_WATCH, HISTORY, HORIZON, KEYS, LAST_COUNTS, LAST_FEEDBACK, LAST_HISTORY, LAST_STEP,
+    LAST_SUMS, LEAVES, N_ITEMS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, PAYS, RECORD, REWARD,
+    STAMP, STEP, SUMS, TAPE, USER, WINDOW, entry, part,
 )
 # fmt: on
 # isort: on
@@ -41,12 +42,12 @@ def _refused(at, ints, again, slates):
     """
     batch, k = slates.shape
     n_items, horizon = ints[N_ITEMS], ints[HORIZON]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
     items = carray(pointer(slates.ctypes.data), batch * k, np.int64)
     wrong = 0
     if not again:
         for b in range(batch):
-            wrong |= counts[b, STEP] >= horizon
+            wrong |= counts[STEP, b] >= horizon
     for x in range(batch * k):
         wrong |= (items[x] < 0) | (items[x] >= n_items)
     return wrong != 0
@@ -56,30 +57,30 @@ def _refused(at, ints, again, slates):
 def _greet(at, ints, seed, known, n_ended):
     """See who comes next to the rows listed in ENDED from `known` on, and ask for what it takes."""
     batch = ints[BATCH]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
     ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
     last_counts = carray(pointer(at[LAST_COUNTS]), (batch, 3), np.int64)
     for x in range(known + 1, n_ended + 1):
         b = ended[x]
-        last_counts[b, 0] = counts[b, USER]
-        last_counts[b, 1] = counts[b, EPISODE]
-        last_counts[b, 2] = counts[b, STEP]
-        keys[b] = session_key(b, counts[b, EPISODE] + 1, seed, at, ints)
+        last_counts[b, 0] = counts[USER, b]
+        last_counts[b, 1] = counts[EPISODE, b]
+        last_counts[b, 2] = counts[STEP, b]
+        keys[b] = session_key(b, counts[EPISODE, b] + 1, seed, at, ints)
         user = who_arrives(keys[b], at, ints)
         fetch_user(user, at, ints)
-        fetch_shown(b, at, ints, LAST_HISTORY, LAST_FEEDBACK)
         fetch_shown(b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
-        fetch_room(at[VECTOR] + b * ints[WIDE] * 4, ints[WIDE] * 4)
-        counts[b, USER] = user
+        tape = b * ints[TAPE] + ints[BEFORE]
+        fetch_row(at[RECORD] + tape * 4, ints[HISTORY] * 4)
+        counts[USER, b] = user
 
 
 @part
 def _begin_again(at, ints, known, n_ended):
     """Keep the ends of the sessions listed in ENDED from `known` on, and begin the next ones."""
     batch = ints[BATCH]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
+    counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
+    sums = carray(pointer(at[SUMS]), (3, batch), np.float64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
     ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
     step_out = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
@@ -88,16 +89,16 @@ def _begin_again(at, ints, known, n_ended):
     last_sums = carray(pointer(at[LAST_SUMS]), (batch, 2), np.float64)
     for x in range(known + 1, n_ended + 1):
         b = ended[x]
-        step = counts[b, STEP]
-        show(b, step, at, ints, LAST_HISTORY, LAST_FEEDBACK)
-        last_step[b] = step
-        last_sums[b, 0] = sums[b, CLICKS]
-        last_sums[b, 1] = sums[b, REWARD]
-        begin_row(b, counts[b, USER], counts[b, EPISODE] + 1, keys[b], at, ints)
-        show(b, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        step = counts[STEP, b]
+        show(b, step, x - 1, at, ints, LAST_HISTORY, LAST_FEEDBACK)
+        last_step[x - 1] = step
+        last_sums[b, 0] = sums[CLICKS, b]
+        last_sums[b, 1] = sums[REWARD, b]
+        begin_row(b, counts[USER, b], counts[EPISODE, b] + 1, keys[b], at, ints)
+        show(b, 0, b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
         step_out[b] = 0
-        who[b, 0] = counts[b, USER]
-        who[b, 1] = counts[b, EPISODE]
+        who[b, 0] = counts[USER, b]
+        who[b, 1] = counts[EPISODE, b]
 
 
 @part

@@ -19,12 +19,12 @@ from simrec.envs.signals import LIKE_FROM
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    ALIKE, BATCH, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK,
-    CLICKED, CLICKS, COUNTS, EFFORT, ENDED, EPISODE, HAS_RING, HAS_SATED, HAS_SEEN, HAS_WATCH,
-    HORIZON, KINDS, LATELY, LEAVES, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_DONE, OUT_FEEDBACK,
-    OUT_HISTORY, OUT_LEFT, OUT_REWARD, OUT_STEP, OUT_WATCH, OUT_WHO, PATIENCE, PAYS, REACH, REWARD,
-    RING, SATED, SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, THEMES, TOPICS,
-    USER, VECTOR, WIDE, WIDTH, WINDOW, WITHIN, YOUNG, part,
+    ALIKE, BATCH, BEST, BY_BOREDOM, BY_BUDGET, BY_CLICKS, BY_LIKES, BY_MINUTES, CHUNK, CLICKED,
+    CLICKS, COUNTS, EFFORT, ENDED, EPISODE, HAS_RING, HAS_SATED, HAS_SEEN, HAS_WATCH, HORIZON,
+    KINDS, LATELY, LEAVES, LIKES, MINUTES, N_ITEMS, OUT_CUT, OUT_DONE, OUT_FEEDBACK, OUT_HISTORY,
+    OUT_LEFT, OUT_REWARD, OUT_STEP, OUT_WATCH, OUT_WHO, PATIENCE, PAYS, REACH, REWARD, RING, SATED,
+    SCRATCH, SEEN, SHOWN, SIGNALS, STEP, STREAK, SUMS, TABLE, TARGET, THEMES, TOPICS, USER, VECTOR,
+    WIDE, WIDTH, WINDOW, WITHIN, YOUNG, part,
 )
 # fmt: on
 # isort: on
@@ -130,45 +130,71 @@ def remember(chunk, n, at, ints, floats, oldest, slates):
 
 @part
 def settle(chunk, n, at, ints, floats, n_ended):
-    """Pay the rewards and see who goes; return how many sessions are listed in ENDED then."""
+    """Pay the rewards and see who goes; return how many sessions are listed in ENDED then.
+
+    In short loops, of which vector instructions can be made.
+    """
     batch, k = ints[BATCH], ints[SHOWN]
     horizon, patience, pays, leaves = ints[HORIZON], ints[PATIENCE], ints[PAYS], ints[LEAVES]
     minutes, tolerance, budget, refund = floats[5], floats[6], floats[7], floats[8]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
-    alike = carray(pointer(at[ALIKE]), (CHUNK,), np.float64)
+    counts, sums = at[COUNTS] + chunk * 8, at[SUMS] + chunk * 8
+    steps = carray(pointer(counts + STEP * batch * 8), n, np.int64)
+    streaks = carray(pointer(counts + STREAK * batch * 8), n, np.int64)
+    all_clicks = carray(pointer(sums + CLICKS * batch * 8), n, np.float64)
+    all_rewards = carray(pointer(sums + REWARD * batch * 8), n, np.float64)
+    effort = carray(pointer(sums + EFFORT * batch * 8), n, np.float64)
+    alike = carray(pointer(at[ALIKE]), n, np.float64)
     signals = carray(pointer(at[SIGNALS]), (4, CHUNK), np.float64)
-    step_out = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
-    reward = carray(pointer(at[OUT_REWARD]), (batch,), np.float64)
-    left_out = carray(pointer(at[OUT_LEFT]), (batch,), np.bool_)
-    cut_out = carray(pointer(at[OUT_CUT]), (batch,), np.bool_)
-    done_out = carray(pointer(at[OUT_DONE]), (batch,), np.bool_)
+    clicks = signals[CLICKS]
+    step_out = carray(pointer(at[OUT_STEP] + chunk * 8), n, np.int64)
+    reward = carray(pointer(at[OUT_REWARD] + chunk * 8), n, np.float64)
+    left = carray(pointer(at[OUT_LEFT] + chunk), n, np.uint8)
+    cut = carray(pointer(at[OUT_CUT] + chunk), n, np.uint8)
+    done = carray(pointer(at[OUT_DONE] + chunk), n, np.uint8)
     ended = carray(pointer(at[ENDED]), (1 + batch,), np.int64)
+    if leaves == BY_BOREDOM:
+        for c in range(n):
+            streaks[c] = 0 if alike[c] < tolerance * k else streaks[c] + 1
+    else:
+        for c in range(n):
+            streaks[c] = 0 if clicks[c] > 0.0 else streaks[c] + 1
+    if leaves == BY_BUDGET:
+        for c in range(n):
+            effort[c] += 1.0 - refund * signals[BEST, c]
+        for c in range(n):
+            left[c] = effort[c] >= budget
+    else:
+        for c in range(n):
+            left[c] = streaks[c] >= patience
+    if pays == BY_CLICKS:
+        for c in range(n):
+            reward[c] = clicks[c]
+    elif pays == BY_MINUTES:
+        for c in range(n):
+            reward[c] = minutes * signals[MINUTES, c]
+    elif pays == BY_LIKES:
+        for c in range(n):
+            reward[c] = signals[LIKES, c]
+    else:
+        for c in range(n):
+            reward[c] = 1 - left[c]
     for c in range(n):
-        b = chunk + c
-        clicks = signals[CLICKS, c]
-        good = alike[c] < tolerance * k if leaves == BY_BOREDOM else clicks > 0.0
-        streak = (counts[b, STREAK] + 1) * (1 - np.int64(good))
-        left = streak >= patience
-        if leaves == BY_BUDGET:
-            sums[b, EFFORT] += 1.0 - refund * signals[BEST, c]
-            left = sums[b, EFFORT] >= budget
-        if pays == BY_CLICKS:
-            earned = clicks
-        elif pays == BY_MINUTES:
-            earned = minutes * signals[MINUTES, c]
-        elif pays == BY_LIKES:
-            earned = signals[LIKES, c]
-        else:
-            earned = 0.0 if left else 1.0
-        step = counts[b, STEP] + 1
-        cut = (not left) & (step >= horizon)
-        counts[b, STREAK], counts[b, STEP], step_out[b] = streak, step, step
-        sums[b, CLICKS] += clicks
-        sums[b, REWARD] += earned
-        reward[b], left_out[b], cut_out[b], done_out[b] = earned, left, cut, left | cut
-        ended[1 + n_ended] = b  # written over, unless it counts
-        n_ended += np.int64(left | cut)
+        all_clicks[c] += clicks[c]
+    for c in range(n):
+        all_rewards[c] += reward[c]
+    for c in range(n):
+        steps[c] += 1
+    for c in range(n):
+        step_out[c] = steps[c]
+    for c in range(n):
+        cut[c] = steps[c] >= horizon
+    for c in range(n):
+        cut[c] &= 1 - left[c]
+    for c in range(n):
+        done[c] = left[c] | cut[c]
+    for c in range(n):
+        ended[1 + n_ended] = chunk + c  # written over, unless it counts
+        n_ended += np.int64(done[c])
     return n_ended
 
 
@@ -179,19 +205,19 @@ def display(chunk, n, at, ints, again, fresh):
     Where a session was begun in the last step, another one was shown two steps ago.
     """
     batch = ints[BATCH]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+    counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
     done = carray(pointer(at[OUT_DONE]), (batch,), np.bool_)
     who = carray(pointer(at[OUT_WHO]), (batch, 2), np.int64)
     if fresh:
         for b in range(chunk, chunk + n):
             if not (again and done[b]):
-                show(b, counts[b, STEP], at, ints, OUT_HISTORY, OUT_FEEDBACK)
-                who[b, 0], who[b, 1] = counts[b, USER], counts[b, EPISODE]
+                show(b, counts[STEP, b], b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+                who[b, 0], who[b, 1] = counts[USER, b], counts[EPISODE, b]
         return
     young = carray(pointer(at[YOUNG]), (2 + CHUNK,), np.int64)
     for x in range(1, 1 + young[0]):
         b = young[x]
         if not (again and done[b]):
-            show(b, 1, at, ints, OUT_HISTORY, OUT_FEEDBACK)
-            who[b, 0], who[b, 1] = counts[b, USER], counts[b, EPISODE]
+            show(b, 1, b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+            who[b, 0], who[b, 1] = counts[USER, b], counts[EPISODE, b]
     show_newest(chunk, n, at, ints)  # of those that ended, to be written over

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from simrec.envs.block_copies import above, clear, copy, narrow
+from simrec.envs.block_copies import clear, copy, encode
 from simrec.envs.blocks import BLOCK, fetch
 from simrec.envs.blocks import at as pointer
 from simrec.envs.kernel_parts import (
@@ -26,11 +26,11 @@ from simrec.envs.kernel_parts import (
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    ARRIVALS, BATCH, BEFORE, BY_BOTH, BY_RECORD, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE,
-    HAS_DRIFT, HAS_FACTORS, HAS_RING, HAS_SATED, HAS_SEEN, HISTORY, ITEMS, KEYS, LATELY, LIKED,
-    MARKS, N_ARRIVALS, N_THEMES, N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH,
-    REWARD, RING, SATED, SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE,
-    TOPICS, USER, USER_EFFECT, USER_VECTORS, VECTOR, WIDE, WIDTH, WINDOW, WORDS, entry, part,
+    ARRIVALS, BATCH, BEFORE, BY_BOTH, BY_RECORD, CLICKS, COUNTS, EFFECT, EFFORT, EPISODE, HAS_DRIFT,
+    HAS_FACTORS, HAS_RING, HAS_SATED, HAS_SEEN, HISTORY, KEYS, LATELY, MARKS, N_ARRIVALS, N_THEMES,
+    N_USERS, OUT_FEEDBACK, OUT_HISTORY, OUT_STEP, OUT_WHO, REACH, RECORD, REWARD, RING, SATED,
+    SEARCH, SEEN, STAMP, START_ITEMS, START_LIKED, STEP, STREAK, SUMS, TAPE, TOPICS, USER,
+    USER_EFFECT, USER_VECTORS, VECTOR, WIDE, WIDTH, WINDOW, WORDS, entry, part,
 )
 # fmt: on
 # isort: on
@@ -55,31 +55,28 @@ def begin_row(b, u, episode, key, at, ints):
         ints[BATCH], ints[HISTORY], ints[BEFORE], ints[TAPE], ints[WIDTH], ints[WIDE], ints[TOPICS]
     )  # fmt: skip
     n_users = ints[N_USERS]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    sums = carray(pointer(at[SUMS]), (batch, 3), np.float64)
+    counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
+    sums = carray(pointer(at[SUMS]), (3, batch), np.float64)
     keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
-    items_at, liked_at = at[ITEMS] + (b * tape + before) * 4, at[LIKED] + b * tape + before
+    record_at = at[RECORD] + (b * tape + before) * 4
     start_items_at, start_liked_at = at[START_ITEMS] + u * h * 8, at[START_LIKED] + u * h * 4
     start_items = carray(pointer(start_items_at), h, np.int64)
     own = at[USER_VECTORS] + u * width * 4
     keys[b] = key
-    counts[b, STEP] = 0
-    counts[b, STREAK] = 0
-    counts[b, USER] = u
-    counts[b, EPISODE] = episode
-    sums[b, CLICKS] = 0.0
-    sums[b, REWARD] = 0.0
-    sums[b, EFFORT] = 0.0
+    counts[STEP, b] = 0
+    counts[STREAK, b] = 0
+    counts[USER, b] = u
+    counts[EPISODE, b] = episode
+    sums[CLICKS, b] = 0.0
+    sums[REWARD, b] = 0.0
+    sums[EFFORT, b] = 0.0
     if h >= BLOCK // 2:
-        narrow(items_at, start_items_at, h)
-        above(liked_at, start_liked_at, h)
+        encode(record_at, start_items_at, start_liked_at, h)
     else:
-        items = carray(pointer(items_at), h, np.int32)
-        liked = carray(pointer(liked_at), h, np.uint8)
+        record = carray(pointer(record_at), h, np.int32)
         start_liked = carray(pointer(start_liked_at), h, np.float32)
         for x in range(h):
-            items[x] = start_items[x]
-            liked[x] = start_liked[x] > 0
+            record[x] = 2 * start_items[x] + (start_liked[x] > 0)
     if ints[SEARCH] != BY_RECORD:
         words = ints[WORDS]
         marks = carray(pointer(at[MARKS] + b * words * 8), words, np.uint64)
@@ -132,7 +129,7 @@ def _begin(at, ints, seed, rows, episodes, users):
         if users[r] < 0:
             users[r] = who_arrives(key, at, ints)
         begin_row(b, users[r], episodes[r], key, at, ints)
-        show(b, 0, at, ints, OUT_HISTORY, OUT_FEEDBACK)
+        show(b, 0, b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
         step[b] = 0
         who[b, 0] = users[r]
         who[b, 1] = episodes[r]
@@ -148,19 +145,17 @@ def _record(at, ints, first, slates, clicked):
     fresh = place(at, first)
     batch, k = slates.shape
     h, before, tape = ints[HISTORY], ints[BEFORE], ints[TAPE]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    items = carray(pointer(at[ITEMS]), (batch, tape), np.int32)
-    liked = carray(pointer(at[LIKED]), (batch, tape), np.uint8)
+    counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
+    record = carray(pointer(at[RECORD]), (batch, tape), np.int32)
     step = carray(pointer(at[OUT_STEP]), (batch,), np.int64)
     for b in range(batch):
-        end = before + h + counts[b, STEP] * k
+        end = before + h + counts[STEP, b] * k
         for j in range(k):
-            items[b, end + j] = slates[b, j]
-            liked[b, end + j] = clicked[b, j] > 0
-        counts[b, STEP] += 1
-        step[b] = counts[b, STEP]
+            record[b, end + j] = 2 * slates[b, j] + (clicked[b, j] > 0)
+        counts[STEP, b] += 1
+        step[b] = counts[STEP, b]
         if fresh or step[b] == 1:
-            show(b, step[b], at, ints, OUT_HISTORY, OUT_FEEDBACK)
+            show(b, step[b], b, at, ints, OUT_HISTORY, OUT_FEEDBACK)
         else:
             show_newest(b, 1, at, ints)
     return batch

@@ -10,10 +10,10 @@ each, so that the processor has room for them.
 import numpy as np
 from numba import carray
 
-from simrec.envs.block_copies import narrow, unfold
-from simrec.envs.blocks import BLOCK, add, dot, fetch, holds, put
+from simrec.envs.block_copies import encode_eight
+from simrec.envs.blocks import BLOCK, add, dot, fetch, fetch_row, put
 from simrec.envs.blocks import at as pointer
-from simrec.envs.kernel_parts import choose, exp, fetch_shown, luck_of, mark_of
+from simrec.envs.kernel_parts import choose, exp, fetch_shown, luck_of
 from simrec.envs.kernel_scores import (
     score_each,
     score_eight,
@@ -25,12 +25,11 @@ from simrec.envs.kernel_scores import (
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    AHEAD, ALIKE, APPEARS, ASIDE, BASE, BATCH, BEFORE, BY_BOREDOM, BY_MARK, BY_RECORD, CHOICE,
-    CHUNK, CLICKED, CLICKS, COUNTS, EFFECT, EXPIRES, FOUND, HAS_LIVES, HAS_SATED, HAS_SEEN,
-    HAS_TILT, HISTORY, HITS, ITEMS, KEYS, KINDS, LANES, LANE_KEYS, LANE_STEPS, LATELY, LEAVES,
-    LENGTH, LIKED, LUCK, MARKS, MOST, NEAR, N_ITEMS, ODDS, OUT_FEEDBACK,
-    OUT_HISTORY, QUERY, SATED, SCRATCH, SEARCH, SEEN, SIGNALS, STEP, TABLE, TAPE, THEMES, TILT,
-    TOPICS, VECTOR, WEIGHTS, WIDE, WINDOW, WITHIN, WORDS, YOUNG, part,
+    AHEAD, ALIKE, ASIDE, BASE, BATCH, BEFORE, BY_BOREDOM, BY_RECORD, CHOICE, CHUNK, CLICKED, CLICKS,
+    COUNTS, CROWD, EFFECT, HAS_SATED, HAS_SEEN, HAS_TILT, HISTORY, HITS, KEYS, KINDS, LANES,
+    LANE_KEYS, LANE_STEPS, LATELY, LEAVES, LENGTH, LUCK, MARKS, MOST, NEAR, N_ITEMS, ODDS,
+    OUT_FEEDBACK, OUT_HISTORY, QUERY, RECORD, SATED, SCRATCH, SEARCH, SEEN, SHOWN, SIGNALS, STEP,
+    TABLE, TAPE, THEMES, TILT, TOPICS, VECTOR, WEIGHTS, WIDE, WINDOW, WITHIN, WORDS, YOUNG, part,
 )
 # fmt: on
 # isort: on
@@ -48,6 +47,19 @@ def _fetch_rows(first, last, items, table, row_bytes, aside):
 
 
 @part
+def _fetch_newest(b, step, at, ints):
+    """Ask for what a step reads and writes of a session's record, marks and observation."""
+    length, k, words = ints[LENGTH], ints[SHOWN], ints[WORDS]
+    place = b * ints[TAPE] + ints[BEFORE] + ints[HISTORY] + (step - 1) * k
+    new = min(2 * k, length)
+    fetch_row(at[RECORD] + place * 4, 2 * k * 4)
+    fetch_row(at[OUT_HISTORY] + ((b + 1) * length - new) * 8, new * 8)
+    fetch_row(at[OUT_FEEDBACK] + ((b + 1) * length - new) * 4, new * 4)
+    if ints[SEARCH] != BY_RECORD:
+        fetch_row(at[MARKS] + b * words * 8, words * 8)
+
+
+@part
 def _wishes(chunk, n, at, ints, floats, k):
     """Fill what each user's moods make of topics, what an item starts from, and the luck.
 
@@ -58,9 +70,9 @@ def _wishes(chunk, n, at, ints, floats, k):
     moods = has_sated or has_seen or ints[HAS_TILT]
     intercept, satiation, novelty = floats[1], floats[10], floats[12]
     topic_bytes, blocks = topics * 4, topics // BLOCK
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    keys = carray(pointer(at[KEYS]), (batch,), np.uint64)
-    effect = carray(pointer(at[EFFECT]), (batch,), np.float32)
+    steps = carray(pointer(at[COUNTS] + (STEP * batch + chunk) * 8), n, np.int64)
+    keys = carray(pointer(at[KEYS] + chunk * 8), n, np.uint64)
+    effect = carray(pointer(at[EFFECT] + chunk * 4), n, np.float32)
     weights = carray(pointer(at[WEIGHTS]), (window + 1,), np.float32)
     query_at, lately = at[QUERY], at[LATELY]
     base = carray(pointer(at[BASE]), (CHUNK,), np.float64)
@@ -70,14 +82,20 @@ def _wishes(chunk, n, at, ints, floats, k):
     young = carray(pointer(at[YOUNG]), (2 + CHUNK,), np.int64)
     n_young = 0
     for c in range(n):
-        b = chunk + c
-        young[1 + n_young] = b  # written over, unless it counts
-        n_young += counts[b, STEP] == 0
-        lane_keys[c], lane_steps[c] = keys[b], counts[b, STEP]
-        shown = counts[b, STEP] * k
+        lane_keys[c] = keys[c]
+    for c in range(n):
+        lane_steps[c] = steps[c]
+    for c in range(n):
+        base[c] = effect[c]
+    for c in range(n):
+        base[c] += intercept
+    for c in range(n):
+        young[1 + n_young] = chunk + c  # written over, unless it counts
+        n_young += lane_steps[c] == 0
+    for c in range(n):
+        b, shown = chunk + c, lane_steps[c] * k
         query = query_at + c * topic_bytes
         put(query, lately + b * topic_bytes, weights[min(window, shown)], blocks)
-        base[c] = intercept + effect[b]
         if moods:
             add(query, at[TILT], np.float32(1.0), blocks)
             if has_sated:
@@ -103,6 +121,8 @@ def score(chunk, n, at, ints, floats, slates):
         at[TABLE], at[ASIDE], at[THEMES], at[QUERY], at[SCRATCH], at[KINDS]
     )  # fmt: skip
     items, own = slates.ctypes.data + chunk * k * 8, at[VECTOR] + chunk * row_bytes
+    crowded = batch * ints[LENGTH] > CROWD
+    steps = carray(pointer(at[LANE_STEPS]), (CHUNK,), np.int64)
     far, end, ahead = ints[N_ITEMS] * row_bytes > NEAR, (batch - chunk) * k, max(AHEAD // k, 1)
     if far and chunk == 0:
         _fetch_rows(0, min(ahead * k, end), items, table, row_bytes, aside)
@@ -124,6 +144,8 @@ def score(chunk, n, at, ints, floats, slates):
             if far:
                 ask = min((c + ahead) * k, end)
                 _fetch_rows(ask, min(ask + k, end), items, table, row_bytes, aside)
+            if crowded:
+                _fetch_newest(chunk + c, steps[c], at, ints)
             x, y = c * k * 8, z_at + c * 8
             for _ in range(k // 8):
                 score_eight(items + x, y, CHUNK * 8, kinds + x, table, row_bytes, aside,
@@ -153,7 +175,7 @@ def score(chunk, n, at, ints, floats, slates):
             odds[x] = exp(z[x])
     if leaves == BY_BOREDOM:
         alike = carray(pointer(at[ALIKE]), (CHUNK,), np.float64)
-        counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
+        counts = carray(pointer(at[COUNTS]), (4, batch), np.int64)
         kind = carray(pointer(kinds), (CHUNK * k,), np.int64)
         for c in range(n):
             b = chunk + c
@@ -161,98 +183,7 @@ def score(chunk, n, at, ints, floats, slates):
             total = 0.0
             for j in range(k):
                 total += dot(themes + kind[c * k + j] * topic_bytes, lately, topics // BLOCK)
-            alike[c] = total / max(min(window, counts[b, STEP] * k), 1)
-
-
-@part
-def _heed_record(chunk, n, at, ints, slates):
-    """Set the odds to 0 of items that the users have seen, by a look at the whole record."""
-    batch, k = slates.shape
-    tape, start = ints[TAPE], ints[BEFORE] + ints[HISTORY]
-    blocks = (ints[LENGTH] + BLOCK - 1) // BLOCK
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
-    for c in range(n):
-        b = chunk + c
-        slate = carray(pointer(slates.ctypes.data + b * k * 8), k, np.int64)
-        past = at[ITEMS] + (b * tape + start + counts[b, STEP] * k - blocks * BLOCK) * 4
-        for j in range(k):
-            known = holds(past, np.int32(slate[j]), blocks)
-            for i in range(j):
-                known |= slate[i] == slate[j]
-            odds[j * CHUNK + c] = 0.0 if known else odds[j * CHUNK + c]
-
-
-@part
-def _heed_marks(chunk, n, at, ints, slates):
-    """Set the odds to 0 of items that the users have seen, by their marks, and mark the slates."""
-    k, words = slates.shape[1], ints[WORDS]
-    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
-    items = carray(pointer(slates.ctypes.data + chunk * k * 8), n * k, np.int64)
-    marks = carray(pointer(at[MARKS] + chunk * words * 8), n * words, np.uint64)
-    for c in range(n):
-        for j in range(k):
-            word, bits = mark_of(items[c * k + j], words, False)
-            place = np.uint64(c * words) + word  # no sign, so it is not asked for
-            before = marks[place]
-            marks[place] = before | bits
-            odds[j * CHUNK + c] = 0.0 if before & bits else odds[j * CHUNK + c]
-
-
-@part
-def _heed_both(chunk, n, at, ints, slates):
-    """Do so where items share marks: the record tells which of those marked have been seen."""
-    batch, k = slates.shape
-    tape, h, words = ints[TAPE], ints[HISTORY], ints[WORDS]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
-    items = carray(pointer(slates.ctypes.data + chunk * k * 8), n * k, np.int64)
-    marks = carray(pointer(at[MARKS] + chunk * words * 8), n * words, np.uint64)
-    found = carray(pointer(at[FOUND]), (k * CHUNK,), np.int64)
-    n_found = 0
-    for c in range(n):
-        for j in range(k):
-            word, bits = mark_of(items[c * k + j], words, True)
-            place = np.uint64(c * words) + word
-            before = marks[place]
-            marks[place] = before | bits
-            found[n_found] = j * CHUNK + c  # written over, unless it counts
-            n_found += (before & bits) == bits
-    starts = at[ITEMS] + (chunk * tape + ints[BEFORE]) * 4
-    for x in range(n_found):
-        c = found[x] % CHUNK
-        for line in range(0, (h + counts[chunk + c, STEP] * k) * 4, 64):
-            fetch(starts + c * tape * 4 + line)
-    for x in range(n_found):
-        j, c = found[x] // CHUNK, found[x] % CHUNK
-        item, length = items[c * k + j], h + counts[chunk + c, STEP] * k
-        blocks = (length + BLOCK - 1) // BLOCK
-        known = holds(starts + (c * tape + length - blocks * BLOCK) * 4, np.int32(item), blocks)
-        for i in range(j):  # or it is earlier in the slate
-            known |= items[c * k + i] == item
-        if known:
-            odds[j * CHUNK + c] = 0.0
-
-
-@part
-def heed(chunk, n, at, ints, date, slates):
-    """Set the odds to 0 of items that the users have seen, or that are not there."""
-    k, n_items, search = slates.shape[1], ints[N_ITEMS], ints[SEARCH]
-    if search == BY_RECORD:
-        _heed_record(chunk, n, at, ints, slates)
-    elif search == BY_MARK:
-        _heed_marks(chunk, n, at, ints, slates)
-    else:
-        _heed_both(chunk, n, at, ints, slates)
-    if ints[HAS_LIVES]:
-        odds = carray(pointer(at[ODDS]), (k * CHUNK,), np.float64)
-        appears = carray(pointer(at[APPEARS]), (n_items,), np.int64)
-        expires = carray(pointer(at[EXPIRES]), (n_items,), np.int64)
-        for c in range(n):
-            for j in range(k):
-                item = slates[chunk + c, j]
-                if not (appears[item] <= date < expires[item]):
-                    odds[j * CHUNK + c] = 0.0
+            alike[c] = total / max(min(window, counts[STEP, b] * k), 1)
 
 
 @part
@@ -260,7 +191,6 @@ def respond(chunk, n, at, ints, floats, watched, slates):
     """Let the users choose, and write slates and clicks to their records."""
     batch, k = slates.shape
     tape, start = ints[TAPE], ints[BEFORE] + ints[HISTORY]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
     keys = carray(pointer(at[LANE_KEYS]), (CHUNK,), np.uint64)
     steps = carray(pointer(at[LANE_STEPS]), (CHUNK,), np.int64)
     luck = carray(pointer(at[LUCK]), (CHUNK,), np.float64)
@@ -283,15 +213,17 @@ def respond(chunk, n, at, ints, floats, watched, slates):
         for c in range(side):
             word[c] |= np.int32(clicked[j, c]) << bit
             clicks[c] += clicked[j, c]
-    items_at, liked_at, slates_at = at[ITEMS], at[LIKED], slates.ctypes.data
+    record_at, slates_at = at[RECORD], slates.ctypes.data
+    whole = n if chunk + n < batch else n - 1  # of the last user nothing follows the slate
     for c in range(n):
         b = chunk + c
-        place = b * tape + start + counts[b, STEP] * k
-        if k >= BLOCK // 2:
-            narrow(items_at + place * 4, slates_at + b * k * 8, k)
+        codes, slate = record_at + (b * tape + start + steps[c] * k) * 4, slates_at + b * k * 8
+        if k >= 8 and c < whole:  # what follows the k codes is written later
+            for x in range((k + 7) // 8):
+                bits = hits[x // 2, c] >> np.int32(8 * (x % 2))
+                encode_eight(codes + x * 32, slate + x * 64, bits)
         else:
-            record = carray(pointer(items_at + place * 4), k, np.int32)
+            record = carray(pointer(codes), k, np.int32)
+            items = carray(pointer(slate), k, np.int64)
             for j in range(k):
-                record[j] = slates[b, j]
-        for w in range(words):  # what follows the k bytes is written later, or stays 0
-            unfold(liked_at + place + w * BLOCK, hits[w, c])
+                record[j] = 2 * items[j] + ((hits[j // BLOCK, c] >> np.int32(j % BLOCK)) & 1)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numba import carray
 
-from simrec.envs.block_copies import blank, floats, widen
+from simrec.envs.block_copies import blank, reveal
 from simrec.envs.blocks import BLOCK, bits, fetch_room, fetch_row
 from simrec.envs.blocks import at as pointer
 from simrec.randomness import Purpose
@@ -16,9 +16,8 @@ from simrec.randomness import Purpose
 # isort: off
 # fmt: off
 from simrec.envs.kernel_layout import (
-    BATCH, BEFORE, CASCADE, COUNTS, DEPENDENT, FEEDBACK_ROOM, HISTORY, HISTORY_ROOM, ITEMS,
-    LENGTH, LIKED, MULTINOMIAL, OUT_FEEDBACK, OUT_HISTORY, POSITION, SHORT, SHOWN, SLOTS, STEP,
-    TAPE, part,
+    BATCH, BEFORE, CASCADE, COUNTS, DEPENDENT, FEEDBACK_ROOM, HISTORY, HISTORY_ROOM, LENGTH,
+    MULTINOMIAL, OUT_FEEDBACK, OUT_HISTORY, POSITION, RECORD, SHORT, SHOWN, SLOTS, STEP, TAPE, part,
 )
 # fmt: on
 # isort: on
@@ -169,24 +168,22 @@ def place(at, first):
 
 
 @part
-def _show_few(b, start, n, at, ints, history_at, feedback_at):
+def _show_few(row, start, n, at, ints, history_at, feedback_at):
     """Copy the n newest places of an observation from where they start in a session's record."""
     length = ints[LENGTH]
-    items = carray(pointer(at[ITEMS] + start * 4), n, np.int32)
-    liked = carray(pointer(at[LIKED] + start), n, np.uint8)
-    place = (b + 1) * length - n
+    codes = carray(pointer(at[RECORD] + start * 4), n, np.int32)
+    place = (row + 1) * length - n
     out = carray(pointer(at[history_at] + place * 8), n, np.int64)
     out_liked = carray(pointer(at[feedback_at] + place * 4), n, np.float32)
     for x in range(n):
-        out[x] = items[x]
-        out_liked[x] = liked[x]
+        out[x], out_liked[x] = codes[x] >> 1, codes[x] & 1
 
 
 @part
-def fetch_shown(b, at, ints, history_at, feedback_at):
+def fetch_shown(row, at, ints, history_at, feedback_at):
     """Ask for one row of an observation, which will be written."""
     length = ints[LENGTH]
-    history, feedback = at[history_at] + b * length * 8, at[feedback_at] + b * length * 4
+    history, feedback = at[history_at] + row * length * 8, at[feedback_at] + row * length * 4
     if length > SHORT:
         fetch_row(history, length * 8)
         fetch_row(feedback, length * 4)
@@ -196,19 +193,18 @@ def fetch_shown(b, at, ints, history_at, feedback_at):
 
 
 @part
-def show(b, step, at, ints, history_at, feedback_at):
-    """Write the visible history of a session after `step` steps into an observation."""
+def show(b, step, row, at, ints, history_at, feedback_at):
+    """Write the visible history of session b after `step` steps into a row of observations."""
     length, h = ints[LENGTH], ints[HISTORY] + step * ints[SHOWN]
     end = b * ints[TAPE] + ints[BEFORE] + h
     if length < BLOCK:
-        _show_few(b, end - length, length, at, ints, history_at, feedback_at)
+        _show_few(row, end - length, length, at, ints, history_at, feedback_at)
         return
     n = length if length <= SHORT else max(h, BLOCK)
     empty = length - n
-    history, feedback = at[history_at] + b * length * 8, at[feedback_at] + b * length * 4
+    history, feedback = at[history_at] + row * length * 8, at[feedback_at] + row * length * 4
     blank(history, feedback, (empty + BLOCK - 1) // BLOCK)  # runs over into what follows
-    widen(history + empty * 8, at[ITEMS] + (end - n) * 4, n)
-    floats(feedback + empty * 4, at[LIKED] + end - n, n)
+    reveal(history + empty * 8, feedback + empty * 4, at[RECORD] + (end - n) * 4, n)
 
 
 @part
@@ -219,27 +215,25 @@ def show_newest(first, n, at, ints):
     """
     length, k, batch, tape = ints[LENGTH], ints[SHOWN], ints[BATCH], ints[TAPE]
     start = ints[BEFORE] + ints[HISTORY]
-    counts = carray(pointer(at[COUNTS]), (batch, 4), np.int64)
-    history_at, feedback_at, items_at, liked_at = (
-        at[OUT_HISTORY], at[OUT_FEEDBACK], at[ITEMS], at[LIKED]
-    )  # fmt: skip
-    if k == 1:
-        items = carray(pointer(items_at), batch * tape, np.int32)
-        liked = carray(pointer(liked_at), batch * tape, np.uint8)
-        history = carray(pointer(history_at), batch * length, np.int64)
-        feedback = carray(pointer(feedback_at), batch * length, np.float32)
-        for b in range(first, first + n):
-            end, place = b * tape + start + counts[b, STEP], (b + 1) * length
-            if length > 1:
-                history[place - 2], feedback[place - 2] = items[end - 2], liked[end - 2]
-            history[place - 1], feedback[place - 1] = items[end - 1], liked[end - 1]
+    steps = carray(pointer(at[COUNTS] + (STEP * batch + first) * 8), n, np.int64)
+    history_at, feedback_at, record_at = at[OUT_HISTORY], at[OUT_FEEDBACK], at[RECORD]
+    if k == 1 and length > 1:
+        for c in range(n):
+            end = (first + c) * tape + start + steps[c] - 2
+            place = (first + c + 1) * length - 2
+            codes = carray(pointer(record_at + end * 4), 2, np.int32)
+            history = carray(pointer(history_at + place * 8), 2, np.int64)
+            feedback = carray(pointer(feedback_at + place * 4), 2, np.float32)
+            history[0], history[1] = codes[0] >> 1, codes[1] >> 1
+            feedback[0], feedback[1] = codes[0] & 1, codes[1] & 1
         return
     size = min(max(2 * k, BLOCK), length)
-    for b in range(first, first + n):
-        end, place = b * tape + start + counts[b, STEP] * k, (b + 1) * length
+    for c in range(n):
+        b = first + c
+        end, place = b * tape + start + steps[c] * k, (b + 1) * length
         if length >= BLOCK:
-            widen(history_at + (place - size) * 8, items_at + (end - size) * 4, size)
-            floats(feedback_at + (place - size) * 4, liked_at + end - size, size)
+            reveal(history_at + (place - size) * 8, feedback_at + (place - size) * 4,
+                   record_at + (end - size) * 4, size)  # fmt: skip
         else:
             _show_few(b, end - size, size, at, ints, OUT_HISTORY, OUT_FEEDBACK)
 

@@ -62,9 +62,9 @@ def true_state(sessions: Sessions) -> dict[str, NDArray[np.float32]]:
     none = np.zeros(shape)
     seen = np.maximum(sessions.step * sessions.slate_size, 1)[:, None]
     if rules.leave == "budget":
-        left = 1.0 - memory.sums[:, 2] / rules.budget
+        left = 1.0 - memory.sums[2] / rules.budget
     else:
-        left = 1.0 - memory.counts[:, 1] / rules.patience
+        left = 1.0 - memory.counts[1] / rules.patience
     tilt = world.schedule.tilt(sessions.date, shape[1])
     found = {
         "affinity": affinity_of_all(world.users, sessions.state),

@@ -94,7 +94,7 @@ def _plans(
         seen=memory.seen[rows, :n_topics].astype(np.float64) if rules.novelty else none,
         shown=sessions.step[rows] * k,
         reach=memory.reach[rows].astype(np.float64) if drifts else none[:, 0],
-        streak=memory.counts[rows, 1],
+        streak=memory.counts[1, rows],
         patience=rules.patience if rules.leave == "streak" and k == 1 else None,
     )
     plans = beam_plans(

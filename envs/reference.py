@@ -47,7 +47,7 @@ def answer(
         SimrecError: Tastes should drift, but the population has no taste vectors.
     """
     rules, k = world.rules, slates.shape[1]
-    step = memory.counts[:, 0]
+    step = memory.counts[0]
     themes = world.topics[slates]
     alike = overlap(world.topics, slates, moment.recent)
     utility = logit(world.users.affinity(state, slates))
@@ -70,7 +70,7 @@ def answer(
     luck = uniform(
         moment.seed,
         moment.slots[:, None],
-        memory.counts[:, 3:4],
+        memory.counts[3][:, None],
         step[:, None] + (place << 32),
         Purpose.CHOICE,
     )
@@ -88,15 +88,15 @@ def answer(
     world.users.consume(state, slates, signals.click)
     calm = alike.mean(axis=1) < rules.tolerance
     good = np.asarray(calm if rules.leave == "boredom" else clicked.any(axis=1), dtype=np.bool_)
-    memory.counts[:, 1] = next_streak(memory.counts[:, 1], good)
-    memory.sums[:, 2] = spent(memory.sums[:, 2], signals.watch, rules.refund)
+    memory.counts[1] = next_streak(memory.counts[1], good)
+    memory.sums[2] = spent(memory.sums[2], signals.watch, rules.refund)
     if rules.leave == "budget":
-        left = memory.sums[:, 2] >= rules.budget
+        left = memory.sums[2] >= rules.budget
     else:
-        left = has_left(memory.counts[:, 1], rules.patience)
+        left = has_left(memory.counts[1], rules.patience)
     reward = REWARDS[rules.reward](signals, left, rules.minutes)
-    memory.sums[:, 0] += signals.click.sum(axis=1)
-    memory.sums[:, 1] += reward
+    memory.sums[0] += signals.click.sum(axis=1)
+    memory.sums[1] += reward
     return Answer(signals, reward, left)
 
 

@@ -95,17 +95,17 @@ class Sessions:
     @property
     def user(self) -> NDArray[np.int64]:
         """The user rows (B,) being served; live."""
-        return self.memory.counts[:, 2]
+        return self.memory.counts[2, :]
 
     @property
     def episode(self) -> NDArray[np.int64]:
         """The episodes (B,) being played; live."""
-        return self.memory.counts[:, 3]
+        return self.memory.counts[3, :]
 
     @property
     def step(self) -> NDArray[np.int64]:
         """Recommendations made so far (B,); live."""
-        return self.memory.counts[:, 0]
+        return self.memory.counts[0, :]
 
     def start(self, seed: int) -> None:
         """Begin episode 0 of every slot under this luck."""
@@ -202,41 +202,40 @@ class Sessions:
         now.left[:] = found.left
         now.cut[:] = (self.step >= rules.horizon) & ~found.left
         now.done[:] = now.left | now.cut
-        now.who[:] = memory.counts[:, 2:4]
+        now.who[:] = memory.counts[2:4].T
         if len(now.watch):
             now.watch[:] = found.signals.watch
         return np.flatnonzero(now.done)
 
     def _begin_again(self, ended: NDArray[np.int64]) -> None:
         """Keep the ends of sessions in batch rows (n,) and begin the next ones."""
-        now, memory = self.now, self.memory
-        now.last_history[ended] = now.history[ended]
-        now.last_feedback[ended] = now.feedback[ended]
-        now.last_step[ended] = now.step[ended]
+        now, memory, n = self.now, self.memory, len(ended)
+        now.last_history[:n] = now.history[ended]
+        now.last_feedback[:n] = now.feedback[ended]
+        now.last_step[:n] = now.step[ended]
         now.last_counts[:] = 0
-        now.last_counts[ended] = memory.counts[ended][:, [2, 3, 0]]
+        now.last_counts[ended] = memory.counts[[2, 3, 0]][:, ended].T
         now.last_sums[:] = 0.0
-        now.last_sums[ended] = memory.sums[ended, :2]
-        if len(ended):
-            self._next(ended, now.last_history, now.last_feedback)
+        now.last_sums[ended] = memory.sums[:2, ended].T
+        if n:
+            self._next(ended, now.last_history[:n], now.last_feedback[:n])
 
     def _next(self, over: NDArray[np.int64], history: NDArray[Any], liked: NDArray[Any]) -> None:
-        """Begin the next sessions in rows (n,); those who come back know their last (B, L)."""
+        """Begin the next sessions in rows (n,); those who come back know their last (n, L)."""
         if self.world.retention is None:
             self.begin(over, self.episode[over] + 1)
             return
         luck = uniform(self.seed, self.slots[over], self.episode[over], 0, Purpose.RETURN)
-        days = self.world.retention.days_away(self.memory.sums[over, 0], luck)
+        days = self.world.retention.days_away(self.memory.sums[0, over], luck)
         self.begin(over, self.episode[over] + 1, np.where(days > 0, self.user[over], -1))
         self.days[over] = days
         rows, now, memory = over[days > 0], self.now, self.memory
         start = slice(self.length - self.world.start_items.shape[1], None)
+        items, likes = history[days > 0, start], liked[days > 0, start]
         ends = BLOCK + self.length  # the start history, in the record
         place = slice(ends - self.world.start_items.shape[1], ends)
-        now.history[rows, start] = items = history[rows, start]
-        now.feedback[rows, start] = liked[rows, start]
-        memory.liked[rows, place] = liked[rows, start] > 0
-        memory.items[rows, place] = items
+        now.history[rows, start], now.feedback[rows, start] = items, likes
+        memory.record[rows, place] = 2 * items + (likes > 0)
         mark(memory.marks, rows, items, self.world.n_items)
 
     def observation(self) -> Observation:
@@ -257,7 +256,7 @@ class Sessions:
     def history(self) -> NDArray[np.int32]:
         """Return a copy of the visible history (B, L), from the sessions' own record."""
         place = BLOCK + (self.step * self.slate_size)[:, None] + np.arange(self.length)
-        return np.asarray(np.take_along_axis(self.memory.items, place, axis=1))
+        return np.asarray(np.take_along_axis(self.memory.record, place, axis=1) >> 1)
 
     def _moment(self) -> Moment:
         tilt = self.world.schedule.tilt(self.date, self.world.topics.shape[1])
@@ -268,7 +267,8 @@ class Sessions:
         window = min(self.world.rules.window, self.world.rules.horizon * self.slate_size)
         age = np.arange(window, 0, -1)  # 1 = shown last
         shown = (self.step * self.slate_size)[:, None]
-        past = np.take_along_axis(self.memory.items, BLOCK + self.length + shown - age, axis=1)
+        place = BLOCK + self.length + shown - age
+        past = np.take_along_axis(self.memory.record, place, axis=1) >> 1
         return np.where(age <= shown, past, -1).astype(np.int64)
 
     @property

@@ -146,7 +146,7 @@ class RecommendEnv(gymnasium.Env[Observation, ArrayLike]):
             step=step,
             horizon=self.world.rules.horizon,
             patience=self.world.rules.patience,
-            streak=int(memory.counts[0, 1]),
+            streak=int(memory.counts[1, 0]),
             clicks=float(memory.sums[0, 0]),
             items=shown,
             clicked=[mark > 0 for mark in now.feedback[0, -k:]] if step else [],

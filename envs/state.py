@@ -47,9 +47,11 @@ class Shown:
     done: NDArray[np.bool_]  # (B,) one of both
     who: NDArray[np.int64]  # (B, 2) user row and episode being served
     watch: NDArray[np.float32]  # (B, k) share watched, or (0, k) where nobody asks
-    last_history: NDArray[np.int64]  # (B, L) of the sessions that ended and were begun again
+    # of the sessions that ended and were begun again, row after row as `ended` lists them:
+    last_history: NDArray[np.int64]  # (B, L)
     last_feedback: NDArray[np.float32]  # (B, L)
     last_step: NDArray[np.int64]  # (B, 1)
+    # of the same, in the rows of the batch:
     last_counts: NDArray[np.int64]  # (B, 3) user row, episode and steps; 0 where none ended
     last_sums: NDArray[np.float64]  # (B, 2) clicks and reward; 0 where none ended
     ended: NDArray[np.int64]  # (1 + B,) how many sessions ended, then their rows
@@ -127,16 +129,15 @@ class Shown:
 class Memory:
     """The state of B sessions; parts that the rules do not use have no rows.
 
-    A session's record is a tape: 16 + T * k times -1, the start history (H), what was shown, and 16
-    places into which a block may run over. After t steps the visible history is the L = H + T * k
-    places that start at 16 + t * k.
+    A session's record is a tape of codes, twice an item plus 1 if it was liked or clicked: 16 +
+    T * k times -2, the start history (H), what was shown, and 16 places into which a block may run
+    over. After t steps the visible history is the L = H + T * k places that start at 16 + t * k.
     """
 
-    counts: NDArray[np.int64]  # (B, 4) step, streak of bad steps, user row, episode
-    sums: NDArray[np.float64]  # (B, 3) clicks, reward and effort of the session
+    counts: NDArray[np.int64]  # (4, B) step, streak of bad steps, user row, episode
+    sums: NDArray[np.float64]  # (3, B) clicks, reward and effort of the session
     keys: NDArray[np.uint64]  # (B,) address of the session's luck
-    items: NDArray[np.int32]  # (B, 32 + H + 2Tk) the tape
-    liked: NDArray[np.uint8]  # (B, 32 + H + 2Tk) 1 liked or clicked, 0 not
+    record: NDArray[np.int32]  # (B, 32 + H + 2Tk) the tape
     ring: NDArray[np.int32]  # (w, B) themes of the last w items, where k < w; for the kernel
     lately: NDArray[np.float32]  # (B, G') sum of the topics of the last w items; G' = G padded
     sated: NDArray[np.float32]  # (B, G') satiation by topic
@@ -158,11 +159,10 @@ class Memory:
         own, width = (batch, users.user_vectors.shape[1]) if has_plain_factors(users) else (0, 0)
 
         return cls(
-            np.zeros((batch, 4), dtype=np.int64),
-            np.zeros((batch, 3)),
+            np.zeros((4, batch), dtype=np.int64),
+            np.zeros((3, batch)),
             np.zeros(batch, dtype=np.uint64),
-            np.full(tape, -1, dtype=np.int32),
-            np.zeros(tape, dtype=np.uint8),
+            np.full(tape, -2, dtype=np.int32),
             np.zeros((window if slate_size < window else 0, own), dtype=np.int32),
             aligned(own, topics),
             aligned(batch if rules.satiation else 0, topics),

@@ -139,7 +139,7 @@ def test_a_plan_made_on_the_way_knows_what_was_shown_and_clicked():
     compared = 0
     for row in range(40):
         left = np.flatnonzero(sessions.unseen()[row])
-        if not len(left) or sessions.memory.counts[row, 1] == 3:
+        if not len(left) or sessions.memory.counts[1, row] == 3:
             continue
         # worth of two more items in every order, by the rules' own next state of this session
         worth = {
