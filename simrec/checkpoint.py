@@ -1,5 +1,6 @@
 """A run under way, kept on disk: a run that was killed goes on where it was, to the same bytes."""
 
+import os
 import pickle
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 import cloudpickle
 
-from simrec.files import atomic_file
+from simrec.files import atomic_file, fingerprint
 
 EVERY = 60.0  # seconds between two checkpoints; shorter runs are simply made again
 
@@ -63,6 +64,23 @@ class Checkpoint:
     def clear(self) -> None:
         """Delete the file, if it is there."""
         self.path.unlink(missing_ok=True)
+
+
+def code_fingerprint(package: Path) -> str:
+    """Return 16 hex digits over the Python files below a folder, linked folders included.
+
+    It belongs into a checkpoint's key: what one version of the code has pickled another may read
+    without an error and go on with wrongly.
+    """
+    files = sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(package, followlinks=True)
+        for name in names
+        if name.endswith(".py")
+    )
+    return fingerprint(
+        *(part for f in files for part in (str(f.relative_to(package)), f.read_bytes()))
+    )
 
 
 class _Writer(cloudpickle.Pickler):  # type: ignore[misc] # the package has no annotations

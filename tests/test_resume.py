@@ -10,7 +10,7 @@ import torch
 from simrec.agents.adapt import get_strategy
 from simrec.agents.policy import ItemPolicy
 from simrec.agents.strategy import Deployment, Online
-from simrec.checkpoint import EVERY, Checkpoint
+from simrec.checkpoint import EVERY, Checkpoint, code_fingerprint
 from simrec.deploy import Recorder, Tables, Underway, deploy, go_on
 from simrec.envs.world import World
 from tests.agent_worlds import checkerboard, make_env, make_spec, opinionated, parity_vectors
@@ -102,3 +102,19 @@ def test_a_checkpoint_is_due_by_the_clock_and_read_by_its_key_only(tmp_path: Pat
     assert Checkpoint(tmp_path / "run", "two", {}).load() is None
     kept.clear()
     assert kept.load() is None and list(tmp_path.iterdir()) == []
+
+
+def test_other_code_is_told_by_its_fingerprint_linked_rooms_included(tmp_path: Path) -> None:
+    package, room = tmp_path / "package", tmp_path / "room"
+    (package / "inner").mkdir(parents=True)
+    room.mkdir()
+    (package / "inner" / "a.py").write_text("x = 1\n")
+    (room / "b.py").write_text("y = 1\n")
+    (package / "linked").symlink_to(room)
+    before = code_fingerprint(package)
+    (package / "notes.txt").write_text("not code")
+    assert code_fingerprint(package) == before
+    (room / "b.py").write_text("y = 2\n")
+    after = code_fingerprint(package)
+    (room / "b.py").rename(room / "c.py")
+    assert len({before, after, code_fingerprint(package)}) == 3

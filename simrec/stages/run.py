@@ -14,7 +14,7 @@ from simrec.agents.propensity import chances_of
 from simrec.agents.saved import save_policy
 from simrec.agents.strategy import STRATEGIES, Deployment, Online
 from simrec.agents.two_level import TwoLevelPolicy
-from simrec.checkpoint import Checkpoint
+from simrec.checkpoint import Checkpoint, code_fingerprint
 from simrec.deploy import Recorder, Underway, UpdateLog, go_on
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
@@ -51,7 +51,10 @@ def run_strategy(inputs: Inputs, name: str, seed: int, advance: Callable[[int], 
     checkpoint = Checkpoint(
         folder.with_name(f".{folder.name}.checkpoint"),
         fingerprint(
-            inputs.run_key(name, seed), records.current_versions(), *_card_of(inputs, name)
+            inputs.run_key(name, seed),
+            records.current_versions(),
+            code_fingerprint(Path(__file__).parents[1]),
+            *_card_of(inputs, name),
         ),
         {"world": world},
     )
