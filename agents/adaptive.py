@@ -147,3 +147,15 @@ def adaptive(pretrained: ItemPolicy, online: Online) -> Deployment:
 def adaptive_random(pretrained: ItemPolicy, online: Online) -> Deployment:
     """Like ap, with the random pi_0 of frozen-random: what any early gain must disappear with."""
     return _deployed(relabelled(pretrained, online.luck), online)
+
+
+@strategy("ap-encoder", source="control; this project's design notes, H4")
+def encoder_alone(pretrained: ItemPolicy, online: Online) -> Deployment:
+    """Like scratch, but reading histories by pi_0's encoder: what of ap is not pi_0's preferences.
+
+    Pretraining shapes the encoder even where its labels say nothing.
+    """
+    deployment = adapted(online, Adaptation(), policy=ItemPolicy)
+    policy: Any = deployment.recommender.policy  # type: ignore[attr-defined]
+    copy_encoder(pretrained, policy)
+    return deployment

@@ -54,6 +54,21 @@ def test_the_encoder_is_pi_0s_and_its_opinions_are_not_copied() -> None:
     assert not q.any()
 
 
+def test_the_encoder_alone_begins_as_scratch_does_and_reads_as_pi_0_does() -> None:
+    env = make_env(checkerboard(), 8)
+    pretrained, spec = made(env, free=True)
+    online = Online(spec, env, luck=5)
+    model: Any = get_strategy("ap-encoder")(pretrained, online).recommender
+    scratch: Any = get_strategy("scratch")(pretrained, online).recommender
+    obs = tensors(env.reset())  # type: ignore[arg-type]
+    with torch.no_grad():
+        torch.testing.assert_close(model.policy.log_probs(obs), scratch.policy.log_probs(obs))
+        torch.testing.assert_close(
+            model.policy.scorer.pool(obs, model.policy.vectors),
+            pretrained.scorer.pool(obs, pretrained.vectors),
+        )
+
+
 def test_an_encoder_of_dealt_out_items_misleads_on_the_real_table() -> None:
     env = make_env(checkerboard(), 8)
     pretrained, _ = made(env, free=True)
