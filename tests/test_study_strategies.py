@@ -30,7 +30,7 @@ def test_every_strategy_and_control_is_listed_with_a_sentence_and_a_source(
     for name, entry in (all_strategies() | CONTROLS).items():
         assert f" {name} " in shown
         assert entry.sentence.endswith(".") and entry.source, name
-    assert len(all_strategies()) == 26
+    assert len(all_strategies()) == 27
     assert len(CONTROLS) == 14
 
 
