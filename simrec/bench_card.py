@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simrec.bench_train import Case, ours, spend, train_world
+from simrec.bench_train import Case, ours, take_turns, train_world
 from simrec.errors import SimrecError
 from simrec.llm.backends.causal import check_card
 
@@ -52,11 +52,7 @@ def bench_card(
     for case in cases:
         world = train_world(case.items)
         pair = (ours(case, world, device), ours(case, world))
-        for timed in pair:
-            timed.learn(timed.rollout)
-        for turn in range(rounds):
-            for timed in pair if turn % 2 == 0 else pair[::-1]:
-                spend(timed, seconds, clock)
+        take_turns(pair, rounds, seconds, clock)
         there, here = (np.array(timed.taken) for timed in pair)
         found[case.name] = {
             "card": 1.0 / float(np.median(there)),

@@ -124,6 +124,17 @@ def spend(timed: Timed, seconds: float, clock: Callable[[], float] = time.proces
     timed.taken.append(spent / steps)
 
 
+def take_turns(
+    pair: tuple[Timed, Timed], rounds: int, seconds: float, clock: Callable[[], float]
+) -> None:
+    """Add a figure a round to each of two, after a rollout that does not count; the order swaps."""
+    for timed in pair:
+        timed.learn(timed.rollout)
+    for turn in range(rounds):
+        for timed in pair if turn % 2 == 0 else pair[::-1]:
+            spend(timed, seconds, clock)
+
+
 def bench_train(
     cases: tuple[Case, ...] = CASES,
     *,
@@ -167,11 +178,7 @@ def _measure(case: Case, rounds: int, seconds: float, clock: Callable[[], float]
     world = train_world(case.items)
     other = world if case.rival_items == case.items else train_world(case.rival_items)
     pair = (ours(case, world), rival(case, other))
-    for timed in pair:
-        timed.learn(timed.rollout)
-    for turn in range(rounds):
-        for timed in pair if turn % 2 == 0 else pair[::-1]:
-            spend(timed, seconds, clock)
+    take_turns(pair, rounds, seconds, clock)
     mine, theirs = (np.array(timed.taken) for timed in pair)
     rate = 1.0 / float(np.median(mine))
     return {
