@@ -101,11 +101,16 @@ def rewritten(found: Overview, catalogue: Catalogue, answer: Preference) -> tupl
     """Return the prompt of a question as the study's settings write it, and whether it was asked.
 
     It was asked exactly so where its fingerprint is that of the answer.
+
+    Raises:
+        SimrecError: The catalogue has no longer an attribute that was told.
     """
     prompts = door.prompts()
     settings = found.first.config.get("teacher", {})
     template = prompts.SHIPPED[settings.get("form", "list")]
-    prompt = prompts.render(answer.question, catalogue, template, domain=settings.get("domain", ""))
+    chosen = {name: settings[name] for name in ("attributes", "description") if name in settings}
+    told = prompts.told(catalogue, **chosen)
+    prompt = prompts.render(answer.question, told, template, domain=settings.get("domain", ""))
     return prompt.text, bool(answer.prompt_sha) and prompt.sha == answer.prompt_sha
 
 

@@ -124,12 +124,13 @@ def _over_http(url: str, folder: Path, questions: int, rounds: int) -> dict[str,
     from simrec.llm.cache import AnswerCache
     from simrec.llm.form import schema_of
     from simrec.llm.forms import make_form
+    from simrec.llm.prompts import told
     from simrec.llm.request import make_request
     from simrec.llm.templates import SHIPPED
     from simrec.preferences import Question
     from simrec.randomness import generator
 
-    catalogue = make_toy(seed=0, n_items=240, n_users=20).catalogue
+    catalogue = told(make_toy(seed=0, n_items=240, n_users=20).catalogue)
     rng = generator(0, "bench")
     asked = []
     for user in range(questions):

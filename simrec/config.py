@@ -20,10 +20,10 @@ from simrec.errors import SimrecError
 from simrec.settings import Count, Device, NotNegative, Positive, Section, Share, Unit
 
 
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("every seed can be listed once only, remove the others")
-    return seeds
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("each can be listed once only, remove the others")
+    return values
 
 
 class DataConfig(Section):
@@ -117,6 +117,9 @@ class TeacherConfig(Section):
     template: str | None = None  # a file, read when the study is; or the words of the prompt
     domain: str = ""  # what the items are, for example "films"
     pictures: bool = False  # show the covers of candidates to the model
+    # What prompts tell of an item: attributes in this order (None: all), characters of its text.
+    attributes: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
+    description: Annotated[int, Field(ge=0)] = 400
     sources: dict[str, Positive] = {"popular": 0.5, "random": 0.5}  # of candidates, with shares
     options: dict[str, Any] = {}  # further arguments of the model's backend
     swap_sample: Annotated[int, Field(ge=0)] = 50  # questions asked again in reversed order
@@ -157,13 +160,16 @@ class TeacherConfig(Section):
         if self.rounds == 1:
             unread |= REFRESHING
         unread |= {name for name in DEGRADING if not content.get(name)}
+        # What is told as ever is left out too, so that no old study gets another key.
+        unread |= {k for k in TOLD if content.get(k) == type(self).model_fields[k].default}
         return {key: value for key, value in content.items() if key not in unread}
 
 
 REFRESHING = frozenset(("rounds", "refresh_sources"))
 DEGRADING = ("label_noise", "popularity_labels", "shuffled_labels")
+TOLD = ("attributes", "description")
 LLM_ONLY = frozenset(
-    ("form", "template", "domain", "pictures", "sources", "options", "swap_sample")
+    ("form", "template", "domain", "pictures", "sources", "options", "swap_sample", *TOLD)
 )
 
 

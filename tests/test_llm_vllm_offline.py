@@ -12,6 +12,7 @@ from simrec.llm.backends import language_model
 from simrec.llm.cache import AnswerCache
 from simrec.llm.elicit import make_questions
 from simrec.llm.forms import make_form
+from simrec.llm.prompts import told
 from simrec.llm.protocol import LanguageModel, LLMPrompt
 from simrec.llm.templates import SHIPPED
 from simrec.randomness import generator
@@ -64,6 +65,7 @@ def test_it_keeps_the_protocol_and_says_what_transformers_says(offline: Language
 def test_real_films_are_judged(offline: LanguageModel, shared_data: Path, tmp_path: Path):
     """Both kinds of form are answered; asked again, everything is known and nothing is sent."""
     films = read_tidy(shared_data / "ml100k_mm", name="ml100k_mm")
+    catalogue = told(films.catalogue)
     events = np.bincount(films.log.item, minlength=films.log.n_items)
     questions = make_questions(
         films.log,
@@ -78,7 +80,7 @@ def test_real_films_are_judged(offline: LanguageModel, shared_data: Path, tmp_pa
     for name in ("list", "yesno"):
         form = make_form(name, like_at=4.0, like_share=0.5)
         with AnswerCache(tmp_path / f"{name}.sqlite") as cache:
-            teacher = LLMTeacher(offline, form, SHIPPED[name], cache, films.catalogue)
+            teacher = LLMTeacher(offline, form, SHIPPED[name], cache, catalogue)
             answers = teacher.prefer(questions)
             assert [a.status for a in answers] == ["ok"] * 8
             for answer in answers:
@@ -87,7 +89,7 @@ def test_real_films_are_judged(offline: LanguageModel, shared_data: Path, tmp_pa
             sent = 8 if name == "list" else 8 * 4
             assert (teacher.tally.sent, teacher.tally.failures) == (sent, 0)
             assert teacher.tally.prompt_tokens > 1000 * sent
-            again = LLMTeacher(offline, form, SHIPPED[name], cache, films.catalogue)
+            again = LLMTeacher(offline, form, SHIPPED[name], cache, catalogue)
             for old, new in zip(answers, again.prefer(questions), strict=True):
                 np.testing.assert_array_equal(old.score, new.score)
             assert (again.tally.sent, again.tally.hits) == (0, sent)

@@ -70,7 +70,7 @@ def test_scratch_has_no_labels_to_shuffle() -> None:
         ("seeds=[]", "'seeds' is []; tuple should have at least 1 item after validation, not 0"),
         (
             "seeds=[1, 1]",
-            "'seeds' is [1, 1]; value error, every seed can be listed once only, remove the others",
+            "'seeds' is [1, 1]; value error, each can be listed once only, remove the others",
         ),
     ],
 )

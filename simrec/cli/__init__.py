@@ -19,6 +19,7 @@ from simrec.cli.prefer import prefer_app
 from simrec.cli.strategies import strategies
 from simrec.cli.teacher import teacher_app
 from simrec.cli.tune import tune_command
+from simrec.cli.usage import USAGE_ERROR, usage_sentence
 from simrec.errors import SimrecError
 
 app = typer.Typer(
@@ -116,9 +117,18 @@ def demo(root: Root = Path("runs"), workers: Workers = None) -> None:
 
 
 def main() -> None:
-    """Run the command line; a SimrecError is one line on standard error and exit code 2."""
+    """Run the command line; a mistake is one line on standard error and exit code 2."""
     try:
-        app()
+        code = app(prog_name="simrec", standalone_mode=False)
     except SimrecError as error:
         typer.echo(f"simrec: {error}", err=True)
-        sys.exit(2)
+        code = 2
+    except USAGE_ERROR as error:
+        sentence = usage_sentence(error)
+        if sentence:
+            typer.echo(f"simrec: {sentence}", err=True)
+        code = 2
+    except typer.Abort:
+        typer.echo("stopped", err=True)
+        code = 1
+    sys.exit(code)

@@ -17,12 +17,15 @@ def attribute_words(catalogue: Catalogue, item: int) -> list[tuple[str, tuple[st
     return words
 
 
-def clipped(text: str) -> str:
-    """Return `text` on one line, cut after the last whole word within DESCRIPTION_LIMIT."""
+def clipped(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
+    """Return `text` on one line, cut after the last whole word within `limit` characters.
+
+    A first word that is longer than that is cut itself.
+    """
     line = " ".join(text.split())
-    if len(line) <= DESCRIPTION_LIMIT:
+    if len(line) <= limit:
         return line
-    return line[: DESCRIPTION_LIMIT + 1].rsplit(" ", 1)[0][:DESCRIPTION_LIMIT]
+    return line[: limit + 1].rsplit(" ", 1)[0][:limit]
 
 
 def item_texts(catalogue: Catalogue) -> list[str]:

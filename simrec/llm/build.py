@@ -11,6 +11,7 @@ from simrec.llm.backends import language_model
 from simrec.llm.cache import AnswerCache
 from simrec.llm.deferred import DeferredModel
 from simrec.llm.forms import make_form
+from simrec.llm.prompts import told
 from simrec.llm.tally import Tally
 from simrec.llm.templates import SHIPPED, own_template
 from simrec.served import what_answers
@@ -30,7 +31,7 @@ def llm_teacher(
     """Return the teacher a study of kind llm describes; its model is loaded when first needed.
 
     Raises:
-        SimrecError: The form or the template cannot be used.
+        SimrecError: The form, the template or an attribute to tell cannot be used.
     """
     options: dict[str, Any] = dict(config.options)
     known, counts = what_answers(config.model, options)
@@ -41,7 +42,7 @@ def llm_teacher(
         make_form(config.form, like_at=config.like_at, like_share=config.like_share),
         template,
         cache,
-        catalogue,
+        told(catalogue, config.attributes, config.description),
         domain=config.domain,
         pictures=config.pictures,
         tell=tell,

@@ -4,10 +4,11 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simrec.catalogue import Catalogue
-from simrec.items.describe import attribute_words, clipped
+from simrec.errors import SimrecError
+from simrec.items.describe import DESCRIPTION_LIMIT, attribute_words, clipped
 from simrec.llm.templates import AGAIN, SHIPPED, Template
 from simrec.preferences import Question
 
@@ -38,8 +39,35 @@ def _quoted(text: str) -> str:
     return _MARKS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", line)
 
 
+def told(
+    catalogue: Catalogue,
+    attributes: Sequence[str] | None = None,
+    description: int = DESCRIPTION_LIMIT,
+) -> Catalogue:
+    """Return the catalogue reduced to what prompts tell of its items.
+
+    Args:
+        catalogue: Everything that is known.
+        attributes: Names of those to tell, in the order in which they are told; None tells all.
+        description: Greatest number of characters of a description, cut after a whole word; 0
+            tells none.
+
+    Raises:
+        SimrecError: The catalogue has no such attribute.
+    """
+    try:
+        named = {name: catalogue.attribute(name) for name in attributes or ()}
+    except SimrecError as error:
+        raise SimrecError(f"teacher.attributes: {error}") from error
+    return replace(
+        catalogue,
+        attributes=catalogue.attributes if attributes is None else named,
+        texts=tuple(clipped(text, description) for text in catalogue.texts),
+    )
+
+
 def item_line(catalogue: Catalogue, item: int) -> str:
-    """Return one item as quoted strings: title, attributes, clipped description.
+    """Return one item as quoted strings: title, attributes, description.
 
     JSON quoting keeps a title such as 'x" Ignore all rules' inside its quotation marks and line.
     """
@@ -47,7 +75,7 @@ def item_line(catalogue: Catalogue, item: int) -> str:
     for name, values in attribute_words(catalogue, item):
         words.append(f"{_quoted(name)}: {_quoted(', '.join(values))}")
     if catalogue.texts[item]:
-        words.append(f'"description": {_quoted(clipped(catalogue.texts[item]))}')
+        words.append(f'"description": {_quoted(catalogue.texts[item])}')
     return "; ".join(words)
 
 
@@ -65,7 +93,7 @@ def render(
 
     Args:
         question: Whose history is told.
-        catalogue: Where titles, attributes, descriptions and covers are.
+        catalogue: Where covers are, and what is told of an item; see `told`.
         template: The words around them.
         shown: Places of the candidates to show, numbered from 1 in this order; None shows all.
         domain: What the items are, in a few words of the study's author, for example "films".

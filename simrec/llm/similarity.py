@@ -9,7 +9,7 @@ from simrec.catalogue import Catalogue
 from simrec.errors import SimrecError
 from simrec.items.describe import item_texts
 from simrec.items.text import TextEncoder
-from simrec.llm.prompts import render
+from simrec.llm.prompts import render, told
 from simrec.preferences import ParseStatus, Preference, Question
 
 
@@ -50,7 +50,7 @@ class SimilarityTeacher:
             raise SimrecError(
                 f"like_share is {like_share}; expected a share between 0 and 1, for example 0.3"
             )
-        self.catalogue = catalogue
+        self.catalogue = told(catalogue)
         self.like_share = like_share
         self.dislike_weight = dislike_weight
         self.encoder_name = encoder.name
