@@ -16,8 +16,6 @@ from simrec.errors import SimrecError
 from simrec.llm.protocol import LLMPrompt
 
 IN_FLIGHT = 64
-BATCH = 16  # prompts of the comparison with `generate`
-WRITTEN = 32  # tokens written for each of them
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def bench_teacher(
     Args:
         questions: Requests of one round.
         rounds: Measured rounds of each comparison.
-        model_folder: Weights for the last comparison; where not given, a random model is made.
+        model_folder: Weights for the last two; where not given, a random model is made.
         device: Where the weights run.
 
     Returns:
@@ -97,11 +95,14 @@ def bench_teacher(
         openai client as its makers document it ("pipeline"), its lowest call, which returns the
         bytes ("raw"), or a plain httpx client whose replies are read as JSON ("httpx"), the
         cheapest of the three. "transformers": a batch through TransformersLM, against tokenizer,
-        `generate` and decoding.
+        `generate` and decoding. "shared": yes or no of one person's ten candidates through
+        TransformersLM, against the same ten prompts each on its own.
 
     Raises:
         SimrecError: The openai client is not installed.
     """
+    from simrec.bench_model import in_process, random_model, shared
+
     if importlib.util.find_spec("openai") is None:
         raise SimrecError(
             "the bench compares with the openai client, which is not installed; pip install "
@@ -110,7 +111,8 @@ def bench_teacher(
     with tempfile.TemporaryDirectory() as folder, instant_server() as url:
         results = _over_http(url, Path(folder), questions, rounds)
         weights = model_folder or random_model(Path(folder) / "model")
-        results["transformers"] = _in_process(weights, device, rounds)
+        results["transformers"] = in_process(weights, device, rounds)
+        results["shared"] = shared(weights, device, rounds)
     return results
 
 
@@ -225,66 +227,3 @@ async def _all(
 
     await asyncio.gather(*(loop() for _ in range(IN_FLIGHT)))
     assert None not in texts
-
-
-def _in_process(weights: Path, device: str, rounds: int) -> Ratio:
-    import torch
-
-    from simrec.llm.backends.causal import load_causal
-    from simrec.llm.backends.transformers_lm import TransformersLM
-
-    prompts = [f"A person liked item {n}. " + "Which one is next? " * 8 for n in range(BATCH)]
-    mine = TransformersLM(weights, device=device, batch_size=BATCH)
-    causal = load_causal(weights, device, mine.numbers)
-    tokenizer, model = causal.tokenizer, causal.model
-    tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.eos_token
-
-    def bare(n: int) -> None:
-        chats: list[Any] = [f"{p}\n" for p in prompts]
-        chat = tokenizer.chat_template is not None
-        if chat:
-            users = [[{"role": "user", "content": p}] for p in prompts]
-            chats = [
-                tokenizer.apply_chat_template(u, add_generation_prompt=True, tokenize=False)
-                for u in users
-            ]
-        with torch.inference_mode():
-            ids = tokenizer(
-                chats, return_tensors="pt", padding=True, add_special_tokens=not chat
-            ).to(device)
-            out = model.generate(**ids, max_new_tokens=WRITTEN, do_sample=False)
-        tokenizer.batch_decode(out[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
-
-    asked = [LLMPrompt(p) for p in prompts]
-    return compare_times(
-        lambda n: mine.complete(asked, max_tokens=WRITTEN),
-        bare,
-        rounds=rounds,
-        work=f"a batch of {BATCH} prompts, {WRITTEN} tokens written for each, on {device}",
-        cpu=time.process_time if device == "cpu" else time.perf_counter,  # a card works beside it
-    )
-
-
-def random_model(folder: Path) -> Path:
-    """Write a random model of four layers whose tokens are bytes."""
-    import torch
-    from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
-
-    tokenizer = ByT5Tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=256,
-        intermediate_size=688,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=1024,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder

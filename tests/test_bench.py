@@ -46,12 +46,12 @@ def test_the_instant_server_answers_each_request(bare):
         asyncio.run(bare(url, [body] * 70))
 
 
-def test_the_command_measures_four_things_and_prints_json_alone():
+def test_the_command_measures_five_things_and_prints_json_alone():
     asked = ["teacher", "--questions", "8", "--rounds", "1", "--json", "-"]
     done = CliRunner().invoke(bench_app, asked)
     assert done.exit_code == 0
     ratios = json.loads(done.stdout)
-    assert set(ratios) == {"pipeline", "raw", "httpx", "transformers"}
+    assert set(ratios) == {"pipeline", "raw", "httpx", "transformers", "shared"}
     for ratio in ratios.values():
         assert ratio["ratio"] == pytest.approx(ratio["ours_seconds"] / ratio["bare_seconds"])
         assert ratio["wall_ratio"] > 0

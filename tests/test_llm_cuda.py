@@ -20,6 +20,7 @@ from tests.tiny_lm import save_tiny
 from tests.tiny_vlm import BLUE, RED, save_tiny_vlm
 
 PROMPTS = [LLMPrompt(f"A person liked film {n} about robots. Which is next?") for n in range(20)]
+FAMILY = [LLMPrompt("A person liked films about space, and robots. " * 4 + n) for n in "123"]
 CHOICES = ("yes", "no", "1", "10")
 
 
@@ -38,6 +39,7 @@ def test_a_card_gives_the_probabilities_of_the_processor(kind: str, card: str, t
     with on(card):
         there = TransformersLM(folder, device="cuda", dtype="f32")
         assert gap(here, there, prompts) < 1e-3
+        assert gap(here, there, FAMILY) < 1e-3  # what they share is run once
         assert there._causal.model.device.type == "cuda"
         assert [r.text for r in here.complete(prompts, max_tokens=6)] == [
             r.text for r in there.complete(prompts, max_tokens=6)

@@ -208,24 +208,21 @@ class LLMTeacher:
         """Ask what the cache does not know; each reply is kept when it comes.
 
         Where a model runs batches, its numbers depend a little on who shares a batch. Such a model
-        gets batches that are fixed beforehand, and each is kept as a whole, so that work which was
-        stopped goes on with the very batches it would have had.
+        says beforehand which prompts it wants together, and each batch is kept as a whole, so that
+        work which was stopped goes on with the very batches it would have had.
         """
-        size: int | None = getattr(self.model, "batch_size", None)
-        if size is None:
+        choose = getattr(self.model, "batches", None)
+        choices = waiting[keys[0]][0].ask.choices
+        batches = choose and choose(_said(keys, waiting), choices=choices)
+        if batches is None:
             self._request(keys, waiting, together=False)
             return
-        # alike in length, so that little of a batch is padding
-        keys = sorted(keys, key=lambda key: (-len(waiting[key][0].prompt.text), key))
-        for first in range(0, len(keys), size):
-            self._request(keys[first : first + size], waiting, together=True)
+        for batch in batches:
+            self._request([keys[n] for n in batch], waiting, together=True)
 
     def _request(self, keys: list[str], waiting: dict[str, list[Asked]], *, together: bool) -> None:
         ask = waiting[keys[0]][0].ask
-        prompts = []
-        for key in keys:
-            prompt = waiting[key][0].next_prompt
-            prompts.append(LLMPrompt(prompt.text, prompt.images))
+        prompts = _said(keys, waiting)
         came: dict[str, Reply] = {}
 
         def arrived(index: int, reply: Reply) -> None:
@@ -287,3 +284,9 @@ class LLMTeacher:
             status,
             cached=all(one.cached for one in asked),
         )
+
+
+def _said(keys: list[str], waiting: dict[str, list[Asked]]) -> list[LLMPrompt]:
+    """Return what a model is told under these keys."""
+    prompts = [waiting[key][0].next_prompt for key in keys]
+    return [LLMPrompt(prompt.text, prompt.images) for prompt in prompts]

@@ -57,11 +57,13 @@ class DeferredModel(Completes):
                 )
         return self._model
 
-    @property
-    def batch_size(self) -> int | None:
-        """Prompts its numbers depend on together; None where each stands alone. Loads the model."""
-        size: int | None = getattr(self._ready(), "batch_size", None)
-        return size
+    def batches(
+        self, prompts: Sequence[LLMPrompt], *, choices: Sequence[str] | None = None
+    ) -> list[list[int]] | None:
+        """Return the model's batches, None where each prompt stands alone. Loads the model."""
+        choose = getattr(self._ready(), "batches", None)
+        found: list[list[int]] | None = choose and choose(prompts, choices=choices)
+        return found
 
     def complete_each(
         self,

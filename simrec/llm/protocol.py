@@ -32,7 +32,12 @@ class Reply:
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """Anything that completes prompts; `simrec.testing.check_language_model` checks one."""
+    """Anything that completes prompts; `simrec.testing.check_language_model` checks one.
+
+    One whose numbers depend on which prompts are run together has a method `batches(prompts, *,
+    choices)` too. It returns the places of prompts, batch by batch, and the same batches of what is
+    left once some of them are done; then each batch is one call of `complete_each`.
+    """
 
     @property
     def name(self) -> str:

@@ -1,9 +1,9 @@
 """A loaded causal model and its tokenizer: token rows in, text or log-probabilities out."""
 
-import copy
 import importlib.util
 import inspect
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from simrec.errors import SimrecError
 from simrec.llm.backends.card import Numbers
+from simrec.llm.backends.shared_prefix import Sharing, alike, sharing_of, widened
 
 
 @dataclass(frozen=True)
@@ -90,35 +91,94 @@ class Causal:
     def score(self, rows: list[list[int]], options: list[list[int]]) -> NDArray[np.float64]:
         """Return log P(option, end | row), natural logarithm, shape (B, C).
 
-        The rows are run once; every option goes on from a copy of their cache. Without an end
-        token (no tokenizer or configuration names one) the options' own tokens are all that counts.
+        What all rows begin with is run once where `simrec.llm.backends.shared_prefix` finds it
+        possible and worth it, and the rests go on from copies of its cache; every option goes on
+        from a copy of theirs. Without an end token (no tokenizer or configuration names one) the
+        options' own tokens are all that counts.
         """
-        ids, mask = self._padded(rows)
-        place = (mask.cumsum(1) - 1).clamp(min=0)  # (B, N)
-        last = {"logits_to_keep": 1} if self._takes("logits_to_keep") else {}
-        out = self.model(
-            input_ids=ids, attention_mask=mask, use_cache=True, **self._places(place), **last
-        )
-        after = log_softmax(out.logits[:, -1])  # (B, V)
+        size, groups = self._sharing.plan(rows, max(map(len, options)))
+        shared = None
+        if size:
+            shared = self._cache(rows[0][:size])
         scores = np.zeros((len(rows), len(options)))
+        for group in groups:
+            rests = [rows[n][size:] for n in group]
+            room = len(rows) // len(group)  # a small group leaves it for several options
+            scores[group] = self._score_rests(rests, size, shared, options, room)
+        return scores
+
+    @cached_property
+    def _sharing(self) -> Sharing:
+        """What the cache allows, by the one that the model makes for a single token."""
+        config = self.model.config.get_text_config()
+        return sharing_of(config, self._cache([0]), positions=self._takes("position_ids"))
+
+    def _cache(self, row: list[int]) -> Any:
+        """Return the cache of a row."""
+        ids, mask = self._padded([row])
+        return getattr(self._begin(ids, mask, mask.cumsum(1) - 1), "past_key_values", None)
+
+    def _begin(
+        self, ids: torch.Tensor, mask: torch.Tensor, place: torch.Tensor, **past: Any
+    ) -> Any:
+        """Return what the model gives for tokens (B, N): logits of the last ones, and a cache."""
+        last = {"logits_to_keep": 1} if self._takes("logits_to_keep") else {}
+        return self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            use_cache=True,
+            **past,
+            **self._places(place),
+            **last,
+        )
+
+    def _score_rests(
+        self,
+        rests: list[list[int]],
+        size: int,
+        shared: Any,
+        options: list[list[int]],
+        room: int,
+    ) -> NDArray[np.float64]:
+        """Return the scores of rows, up to `room` options of one length at once.
+
+        Args:
+            rests: What the rows have after the tokens in the cache.
+            size: How many tokens these are.
+            shared: Their cache of one row, None where there are none.
+            options: Replies.
+            room: How many times the rows' cache may be there.
+        """
+        ids, mask = self._padded(rests)
+        place = size + (mask.cumsum(1) - 1).clamp(min=0)  # (B, N)
+        past = {}
+        if shared is not None:
+            past = {"past_key_values": widened(shared, len(rests))}
+            mask = torch.cat([mask.new_ones((len(rests), size)), mask], dim=1)
+        out = self._begin(ids, mask, place, **past)
+        after = log_softmax(out.logits[:, -1])  # (B, V)
+        scores = np.zeros((len(rests), len(options)))
         ends = torch.tensor(self.ends, dtype=torch.long, device=self.device)
-        for c, option in enumerate(options):
+        for same in alike(options, room):
+            S = len(same)
             tail = torch.tensor(
-                [option] * len(rows), dtype=torch.long, device=self.device
-            )  # (B, n)
-            steps = torch.arange(1, len(option) + 1, device=self.device)
+                [options[c] for c in same], dtype=torch.long, device=self.device
+            ).repeat(len(rests), 1)  # (B * S, n)
+            steps = torch.arange(1, tail.shape[1] + 1, device=self.device)
+            seen, at = mask.repeat_interleave(S, 0), place[:, -1:].repeat_interleave(S, 0)
             ahead = self.model(
                 input_ids=tail,
-                attention_mask=torch.cat([mask, torch.ones_like(tail)], dim=1),
-                past_key_values=copy.deepcopy(out.past_key_values),
+                attention_mask=torch.cat([seen, torch.ones_like(tail)], dim=1),
+                past_key_values=widened(out.past_key_values, S),
                 use_cache=True,
-                **self._places(place[:, -1:] + steps),
+                **self._places(at + steps),
             )
-            table = torch.cat([after[:, None], log_softmax(ahead.logits)], dim=1)  # (B, n+1, V)
+            before = after[:, None].repeat_interleave(S, 0)
+            table = torch.cat([before, log_softmax(ahead.logits)], dim=1)  # (B * S, n+1, V)
             total = table[:, :-1].gather(2, tail[:, :, None])[:, :, 0].sum(1)
             if len(ends):
                 total = total + table[:, -1].index_select(1, ends).logsumexp(1)
-            scores[:, c] = total.double().cpu().numpy()
+            scores[:, same] = total.view(len(rests), S).double().cpu().numpy()
         return scores
 
     def _takes(self, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simrec.errors import SimrecError
+from simrec.llm.backends.batches import by_family, by_length
 from simrec.llm.backends.card import Format, Numbers, enough_memory, numbers_for, seen_capability
 from simrec.llm.backends.model_folder import model_folder, weights_hash
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
@@ -28,9 +29,13 @@ class TransformersLM(Completes):
     option is as improbable as the model says it is. A choice is tokenised on its own, after the
     chat template's opening of the reply (or a line break where there is no template).
 
-    Replies do not depend on their neighbours in a batch beyond rounding (1e-5 in float32; more in
-    bfloat16); batch_size=1 takes that away too. Prompts with pictures are run one by one, by models
-    that have a vision part.
+    Prompts of choices that begin with the same half or more run together, and what a batch begins
+    with is run once (`simrec.llm.backends.shared_prefix`): asked of ten candidates in ten prompts,
+    a long history is read once.
+
+    Replies do not depend on their neighbours in a batch beyond rounding (about 1e-5 in float32,
+    more in bfloat16); batch_size=1 takes that away too. Prompts with pictures are run one by one,
+    by models that have a vision part.
     """
 
     def __init__(
@@ -88,6 +93,16 @@ class TransformersLM(Completes):
         with enough_memory(self.device, f"the weights in '{self.folder}'"):
             return load_causal(self.folder, self.device, self.numbers)
 
+    def batches(
+        self, prompts: Sequence[LLMPrompt], *, choices: Sequence[str] | None = None
+    ) -> list[list[int]]:
+        """Return the places of prompts that are run together, batch by batch.
+
+        Prompts of choices that begin alike share a batch, as their beginning is run once.
+        """
+        together = by_length if choices is None else by_family
+        return together(prompts, self.batch_size)
+
     def complete_each(
         self,
         prompts: Sequence[LLMPrompt],
@@ -97,7 +112,7 @@ class TransformersLM(Completes):
         choices: Sequence[str] | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run batches of alike length, longest first; see LanguageModel.
+        """Run the batches of `batches`; see LanguageModel.
 
         A prompt with which a reply of max_tokens would overrun the model's context is not run; its
         reply is not valid. `max_tokens` does not limit choices.
@@ -110,10 +125,7 @@ class TransformersLM(Completes):
                 f"the language model in '{self.folder}' takes text only, but a prompt has pictures;"
                 f" set teacher.pictures to false, or name a model that sees"
             )
-        lengths = [len(self._causal.tokens(p.text)) for p in prompts]
-        order = np.argsort(-np.array(lengths), kind="stable").tolist()
-        for first in range(0, len(order), self.batch_size):
-            rows = order[first : first + self.batch_size]
+        for rows in self.batches(prompts, choices=choices):
             with enough_memory(self.device, f"batch_size {self.batch_size}"):
                 replies = answer_all(
                     lambda batch: self._ask(batch, request), [prompts[n] for n in rows], request

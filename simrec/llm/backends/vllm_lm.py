@@ -9,6 +9,7 @@ from typing import Any
 
 from simrec.errors import SimrecError
 from simrec.files import fingerprint
+from simrec.llm.backends.batches import by_length
 from simrec.llm.backends.chat_body import messages
 from simrec.llm.backends.model_folder import model_folder, weights_hash
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
@@ -91,6 +92,12 @@ class VllmLM(Completes):
             raise SimrecError(
                 f"vLLM cannot start with '{self.folder}' ({first_line}); {advice}"
             ) from error
+
+    def batches(
+        self, prompts: Sequence[LLMPrompt], *, choices: Sequence[str] | None = None
+    ) -> list[list[int]]:
+        """Return places of prompts handed over together; vLLM finds shared prefixes itself."""
+        return by_length(prompts, self.batch_size)
 
     def complete_each(
         self,
