@@ -101,6 +101,11 @@ class SavedPolicy:
         Raises:
             SimrecError: An id is not of this catalogue, or fewer than k items are left.
         """
+        if isinstance(history, str):
+            raise SimrecError(
+                f"the history is the text '{history}'; expected a list of ids or (id, liked) "
+                f"pairs; for one item write ['{history}']"
+            )
         pairs = [(one, True) if isinstance(one, str) else one for one in history]
         rows = np.array([self._of(item) for item, _ in pairs], dtype=np.int64)
         out = np.array([self._of(item) for item in exclude], dtype=np.int64)
@@ -127,13 +132,18 @@ class SavedPolicy:
         order = np.argsort(-scores.numpy(), kind="stable")[:k]
         return [self.item_ids[row] for row in order]
 
-    def to_sb3(self, path: Path) -> None:
-        """Write a Stable-Baselines3 archive, to be read by `ItemA2C.load` and learned on with."""
+    def to_sb3(self, path: Path | str) -> None:
+        """Write a Stable-Baselines3 archive, to be read by `ItemA2C.load` and learned on with.
+
+        Raises:
+            SimrecError: The policy acts by two policies, as those of `ap` do.
+        """
+        path = Path(path)
         kind: Any = type(self.policy)
         if kind not in (ItemPolicy, TwoLevelPolicy):
             raise SimrecError(
                 f"a policy of class {kind.__name__} acts by two policies, which "
-                "Stable-Baselines3 cannot hold; export one of frozen, ft, ap or scratch"
+                "Stable-Baselines3 cannot hold; export one of frozen, ft or scratch"
             )
         model = ItemA2C(kind, None, _init_setup_model=False)
         model.observation_space = self.policy.observation_space
@@ -173,12 +183,29 @@ def load_policy(path: Path | str, table: ItemTable | None = None) -> SavedPolicy
             f"cannot read a policy from {folder} ({error}); expected a folder with {ABOUT} and "
             f"{WEIGHTS}, as a study writes under runs/STUDY/policies"
         ) from error
-    if about.get("format") != FORMAT:
+    format = about.get("format") if isinstance(about, dict) else None
+    if format != FORMAT:
         raise SimrecError(
-            f"{folder / ABOUT} has format {about.get('format')}; this simrec reads {FORMAT}; save "
-            "the policy again"
+            f"{folder / ABOUT} has format {format}; this simrec reads {FORMAT}; save the policy "
+            "again"
         )
+    try:
+        policy = _built(about, weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError is PyTorch's
+        raise SimrecError(
+            f"the policy in {folder} is damaged: {ABOUT} and {WEIGHTS} do not fit each other "
+            f"({type(error).__name__}); expected both as a study wrote them; delete the folder "
+            "and run the study again"
+        ) from error
+    if table is not None:
+        _check_table(policy, about["item_ids"], table)
+    return SavedPolicy(policy, tuple(about["item_ids"]))
+
+
+def _built(about: dict[str, Any], weights: dict[str, torch.Tensor]) -> Policy:
     n_items = len(about["item_ids"])
+    if len(weights["vectors"]) != n_items:
+        raise ValueError("another number of items")
     k = about["slate_size"]
     length = about["length"]
     policy = CLASSES[about["class"]](
@@ -195,9 +222,7 @@ def load_policy(path: Path | str, table: ItemTable | None = None) -> SavedPolicy
     )
     policy.load_state_dict(weights)
     policy.set_training_mode(False)
-    if table is not None:
-        _check_table(policy, about["item_ids"], table)
-    return SavedPolicy(policy, tuple(about["item_ids"]))
+    return policy
 
 
 def _check_table(policy: Policy, item_ids: Sequence[str], table: ItemTable) -> None:

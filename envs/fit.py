@@ -155,9 +155,14 @@ def _check(
         )
     check_parts(log, truth_rows, realism_rows, table_vectors)
     share = float((log.feedback[truth_rows] >= like_at).mean())
+    least, most = log.feedback[truth_rows].min(), log.feedback[truth_rows].max()
+    if least == most:
+        raise SimrecError(
+            f"all feedback is {least:g}, so nothing tells likes from dislikes; expected several "
+            "values, or a log of what people did: write 1 in every row and set data.like_at to 1"
+        )
     if share in (0.0, 1.0):
         raise SimrecError(
             f"like_at is {like_at} and {share:.0%} of the truth part reach it; expected a value "
-            f"between {log.feedback[truth_rows].min():g} and {log.feedback[truth_rows].max():g}"
-            " that divides the feedback"
+            f"between {least:g} and {most:g} that divides the feedback"
         )

@@ -124,6 +124,12 @@ def fit_clicks(
         SimrecError: A part is too small, or the item vectors do not match the log.
     """
     did = np.flatnonzero((log.feedback >= like_at) & (log.feedback > 0))
+    if not len(did):
+        raise SimrecError(
+            f"like_at is {like_at:g} and no event reaches it: the log is '{log.unit}' with "
+            f"feedback up to {log.feedback.max():g}; expected a smaller value; in a study set "
+            "data.like_at to 1"
+        )
     truth_rows, realism_rows = np.intersect1d(truth_rows, did), np.intersect1d(realism_rows, did)
     check_parts(log, truth_rows, realism_rows, table_vectors)
     if not 0.0 <= popularity_power <= 1.0:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST = 50  # names listed in a sentence: more than any list of settings, fewer than a catalogue's
+
 
 class SimrecError(Exception):
     """A mistake the user can mend; the command line prints its sentence and exits with code 2."""
@@ -22,4 +24,6 @@ def nearest(name: str, options: Iterable[str]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"expected one of {', '.join(known)}" if known else "there are none yet"
+    more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""
+    shown = ", ".join(known[:MOST])
+    return f"expected one of {shown}{more}" if known else "there are none yet"

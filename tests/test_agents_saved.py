@@ -105,6 +105,11 @@ def test_recommendations_are_the_best_items_neither_met_nor_excluded(tmp_path: P
             "k is 40; expected 1 to 39, the items that are neither in the history nor excluded",
         ),
         (
+            {"history": "film-1"},
+            "the history is the text 'film-1'; expected a list of ids or (id, liked) pairs; for "
+            "one item write ['film-1']",
+        ),
+        (
             {"history": [], "k": 0},
             "k is 0; expected 1 to 40, the items that are neither in the history nor excluded",
         ),
@@ -186,6 +191,15 @@ def test_a_folder_that_is_no_policy_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut" / "weights.safetensors").write_bytes(b"short")
     with pytest.raises(SimrecError, match=r"cannot read a policy from .*cut"):
         simrec.load_policy(tmp_path / "cut")
+    save_policy(policy(), IDS, tmp_path / "odd")
+    about = tmp_path / "odd" / "policy.json"
+    whole = about.read_text(encoding="utf-8")
+    about.write_text("[]", encoding="utf-8")
+    with pytest.raises(SimrecError, match=r"has format None; this simrec reads 1"):
+        simrec.load_policy(tmp_path / "odd")
+    about.write_text(whole.replace('"film-39"', '"film-39", "film-40"'), encoding="utf-8")
+    with pytest.raises(SimrecError, match=r"is damaged: policy.json and weights.safetensors do no"):
+        simrec.load_policy(tmp_path / "odd")
 
 
 def test_an_exported_archive_acts_alike_and_can_learn_on(tmp_path: Path) -> None:

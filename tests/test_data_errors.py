@@ -25,6 +25,11 @@ ITEMS, LOG, USERS = "items.parquet", "interactions.parquet", "users.parquet"
 NAN, INF = float("nan"), float("inf")
 LAYOUT = "the tidy format needs it: see `simrec data import --help` for the layout"
 NUMBER = "expected a whole number in every row; fill or drop the row"
+STATED = (
+    "tidy.json is not as expected: an object with 'unit' (one of stars, implicit, count) and "
+    "'attributes' (each with a list of its values); correct it or remove it, and both are found "
+    "from the tables"
+)
 
 TIDY: list[tuple[str, Damage, str]] = [
     ("no items", remove(ITEMS), "{folder} has no items.parquet; " + LAYOUT),
@@ -55,6 +60,18 @@ TIDY: list[tuple[str, Damage, str]] = [
         "no user_id among users",
         drop(USERS, "user_id"),
         "users.parquet has no column 'user_id'; it has age; expected user_id: add the column",
+    ),
+    (
+        "the same source_id twice among items",
+        column(ITEMS, "source_id", ["a", "b", "a", "c"]),
+        "items.parquet: source_id 'a' appears 2 times; expected each id once; merge or "
+        "rename the repeats",
+    ),
+    (
+        "a blank source_id",
+        column(ITEMS, "source_id", ["a", None, "b", "c"]),
+        "items.parquet: source_id is blank in 1 of 4 rows; expected an id in every row; fill them "
+        "or drop the column",
     ),
     (
         "no bytes among images",
@@ -255,8 +272,18 @@ TIDY: list[tuple[str, Damage, str]] = [
     (
         "tidy.json unreadable",
         text("tidy.json", "{"),
-        "tidy.json is not as expected: an object with 'unit' and 'attributes'; correct it or "
-        "remove it, and both are found from the tables",
+        STATED,
+    ),
+    ("stated unit unknown", text("tidy.json", '{"unit": "thumbs", "attributes": {}}'), STATED),
+    (
+        "stated values no list",
+        text("tidy.json", '{"unit": "stars", "attributes": {"genres": 5}}'),
+        STATED,
+    ),
+    (
+        "stated attributes no object",
+        text("tidy.json", '{"unit": "stars", "attributes": 1}'),
+        STATED,
     ),
     (
         "stated attribute that is not there",

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from simrec.config import load_config
+from simrec.datasets.library import import_dataset
+from tests.data_folders import picture
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+DATA_PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
@@ -35,3 +40,22 @@ def test_the_first_screen_has_the_two_commands_and_a_picture_that_exists() -> No
     picture = re.search(r"!\[[^]]*\]\(([^)]+)\)", screen)
     assert picture is not None
     assert (ROOT / picture[1]).is_file()
+
+
+def test_the_data_page_makes_a_folder_that_is_imported_and_a_study_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIMREC_HOME", str(tmp_path / "home"))
+    (block,) = re.findall(r"```python\n(.*?)```", DATA_PAGE, flags=re.DOTALL)
+    Path("covers").mkdir()
+    Path("covers/sku-3.png").write_bytes(picture(1))
+    exec(block, {})
+    dataset = import_dataset("tidy", Path("shop"), "shop")
+    assert dataset.catalogue.item_ids[:2] == ("sku-0", "sku-1")
+    assert dataset.catalogue.attributes["category"].vocabulary == ("lamps", "teapots")
+    assert [row for row, cover in enumerate(dataset.catalogue.images) if cover] == [3]
+    assert (len(dataset.log), dataset.log.unit) == (3000, "stars")
+    (study,) = re.findall(r"```yaml\n(.*?)```", DATA_PAGE, flags=re.DOTALL)
+    Path("shop.yaml").write_text(study, encoding="utf-8")
+    assert load_config(Path("shop.yaml")).world.topics == "category"

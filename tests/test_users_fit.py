@@ -184,6 +184,11 @@ def test_logs_that_cannot_be_fitted_are_refused_in_a_sentence():
     )
     assert sentence(features=features[:9]).startswith("the item table has 9 rows; expected 120")
     assert sentence(rows=fit_rows[:5]).startswith("the truth part has 5 events")
+    alike = dataclasses.replace(log, feedback=np.full_like(log.feedback, 5.0))
+    assert sentence(alike) == (
+        "all feedback is 5, so nothing tells likes from dislikes; expected several values, or a "
+        "log of what people did: write 1 in every row and set data.like_at to 1"
+    )
     assert sentence(like_at=9.0).startswith("like_at is 9.0 and 0% of the truth part reach it;")
 
 

@@ -136,6 +136,16 @@ def test_more_exposure_leaves_less_popularity_to_taste():
         fit_clicks(log, fit_rows, judge_rows, features, like_at=1.0, seed=0, popularity_power=2.0)
 
 
+def test_a_like_at_that_no_event_reaches_is_named():
+    log, features, _, fit_rows, judge_rows = planted(n_users=30)
+    with pytest.raises(SimrecError) as caught:
+        fit_clicks(log, fit_rows, judge_rows, features, like_at=4.0, seed=0)
+    assert str(caught.value) == (
+        "like_at is 4 and no event reaches it: the log is 'implicit' with feedback up to 1; "
+        "expected a smaller value; in a study set data.like_at to 1"
+    )
+
+
 def test_the_same_seed_gives_the_same_users_and_counts_are_read_as_did():
     log, features, _, fit_rows, judge_rows = planted(n_users=60)
 

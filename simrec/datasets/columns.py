@@ -5,12 +5,13 @@ Read from the data set's folder on demand: `split` and `propensity` of interacti
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simrec.datasets.dataset import Dataset
-from simrec.datasets.parquet import integers, is_list, read_table, strings
+from simrec.datasets.parquet import integers, is_list, kind_name, read_table, strings
 from simrec.datasets.tidy import LOG, USERS
 from simrec.errors import SimrecError
 from simrec.interactions import Part, Split, split_log
@@ -50,7 +51,7 @@ def event_columns(dataset: Dataset) -> EventColumns:
         names = strings(table, "split", LOG)
         judging = np.array([name.startswith(TEST) for name in names])[rows]
     if "propensity" in table.column_names:
-        propensity = np.asarray(table["propensity"].cast("float64"), dtype=np.float64)[rows]
+        propensity = _numbers(table)[rows]
     else:
         propensity = _from_matrix(dataset)
     if propensity is not None and not ((propensity > 0) & (propensity <= 1)).all():
@@ -60,6 +61,17 @@ def event_columns(dataset: Dataset) -> EventColumns:
             "chances above 0 and up to 1; correct the column"
         )
     return EventColumns(judging, propensity)
+
+
+def _numbers(table: Any) -> NDArray[np.float64]:
+    """Return the column `propensity` of a log (n,)."""
+    try:
+        return np.asarray(table["propensity"].cast("float64"), dtype=np.float64)
+    except (ValueError, NotImplementedError) as error:  # pyarrow: text that is no number, lists
+        raise SimrecError(
+            f"{LOG}: column 'propensity' holds {kind_name(table['propensity'].type)}; expected "
+            "chances above 0 and up to 1; convert the column"
+        ) from error
 
 
 def _from_matrix(dataset: Dataset) -> NDArray[np.float64] | None:

@@ -1,5 +1,6 @@
 """Parquet tables read column by column, with a sentence for everything that can be wrong."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -82,6 +83,27 @@ def strings(table: Any, column: str, file: str) -> list[str]:
             "the column"
         )
     return [(value or "").strip() for value in values.to_pylist()]
+
+
+def check_once(names: Sequence[str], file: str) -> None:
+    """Raise SimrecError unless every source_id is given and none twice.
+
+    Args:
+        names: The column, as `strings` returns it.
+        file: The table it is from.
+    """
+    counts = Counter(names)
+    if counts[""]:
+        raise SimrecError(
+            f"{file}: source_id is blank in {counts['']} of {len(names)} rows; expected an id in "
+            "every row; fill them or drop the column"
+        )
+    name, most = counts.most_common(1)[0]
+    if most > 1:
+        raise SimrecError(
+            f"{file}: source_id '{name}' appears {most} times; expected each id once; merge or "
+            "rename the repeats"
+        )
 
 
 def is_text(kind: Any) -> bool:

@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 
 from simrec.catalogue import Catalogue
 from simrec.datasets.dataset import Dataset
-from simrec.datasets.parquet import integers, kind_name, read_table, strings
+from simrec.datasets.parquet import check_once, integers, kind_name, read_table, strings
 from simrec.datasets.tidy_items import read_items
 from simrec.datasets.tidy_media import read_features, read_images
 from simrec.errors import SimrecError
-from simrec.interactions import InteractionLog
+from simrec.interactions import IMPLICIT, InteractionLog
 
 LOG = "interactions.parquet"
 USERS = "users.parquet"
+UNITS = ("stars", *IMPLICIT)
 
 
 def read_tidy(path: Path, *, name: str) -> Dataset:
@@ -162,6 +163,7 @@ def _users(folder: Path, seen: NDArray[np.int64]) -> tuple[NDArray[np.int64], tu
     names = [str(i) for i in ids]
     if "source_id" in table.column_names:
         source = strings(table, "source_id", USERS)
+        check_once(source, USERS)
         names = [source[row] for row in np.argsort(listed)]
     return ids, tuple(names)
 
@@ -171,13 +173,17 @@ def _stated(path: Path) -> dict[str, Any] | None:
         return None
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
-        fits = isinstance(stated["unit"], str) and isinstance(stated["attributes"], dict)
-    except (ValueError, KeyError, TypeError):
+        fits = stated["unit"] in UNITS and all(
+            isinstance(names, list) and all(isinstance(name, str) for name in names)
+            for names in stated["attributes"].values()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise SimrecError(
-            "tidy.json is not as expected: an object with 'unit' and 'attributes'; correct it or "
-            "remove it, and both are found from the tables"
+            f"tidy.json is not as expected: an object with 'unit' (one of {', '.join(UNITS)}) and "
+            "'attributes' (each with a list of its values); correct it or remove it, and both are "
+            "found from the tables"
         )
     found: dict[str, Any] = stated
     return found

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simrec.catalogue import Attribute
-from simrec.datasets.parquet import integers, is_list, is_text, read_table, strings
+from simrec.datasets.parquet import check_once, integers, is_list, is_text, read_table, strings
 from simrec.errors import SimrecError
 
 FILE = "items.parquet"
@@ -73,6 +73,7 @@ def read_items(folder: Path, vocabularies: Mapping[str, Sequence[str]] | None) -
     item_ids = [str(i) for i in range(len(ids))]
     if "source_id" in table.column_names:
         item_ids = strings(table, "source_id", FILE)
+        check_once(item_ids, FILE)
     columns = [c for c in TEXT_COLUMNS if c in table.column_names]
     if vocabularies is None:
         attributes = _find_attributes(table)
