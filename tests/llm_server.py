@@ -110,7 +110,7 @@ def serve(
                     seen.inside -= 1
 
         def _answer(self, body: dict[str, Any], wrong: Fault) -> None:
-            if self.path != "/v1/chat/completions":
+            if self.path != ("/tokenize" if "content" in body else "/v1/chat/completions"):
                 self._send(404, {}, b'{"error": {"message": "no such page"}}')
             elif wrong is None:
                 whole = json.dumps(reply(body)).encode()

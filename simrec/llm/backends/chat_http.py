@@ -84,8 +84,12 @@ class ChatHttp:
         """Close all connections."""
         await self._open.aclose()
 
-    async def post(self, body: dict[str, Any]) -> httpx2.Response:
+    async def post(self, body: dict[str, Any], at: str = "") -> httpx2.Response:
         """Send one request and return the answer, whatever its status.
+
+        Args:
+            body: What is sent, as JSON.
+            at: Where to, seen from the address of chat completions.
 
         Raises:
             httpx2.TimeoutException: No answer in time.
@@ -93,7 +97,7 @@ class ChatHttp:
         """
         request = httpx2.Request(
             "POST",
-            self._url,
+            self._url.join(at) if at else self._url,
             headers=self._headers,
             content=json.dumps(body).encode(),
             extensions=self._patience,

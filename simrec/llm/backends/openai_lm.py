@@ -11,12 +11,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from simrec.errors import SimrecError
 from simrec.files import fingerprint
+from simrec.llm.backends import llama_cpp
 from simrec.llm.backends.backoff import retry_after_seconds, wait_seconds
 from simrec.llm.backends.chat_body import Malformed, read_completion, request_body
 from simrec.llm.backends.in_flight import in_flight, run_here
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from simrec.llm.backends.chat_http import ChatHttp
 
+Read = TypeVar("Read")
 LONGEST_WAIT = 600.0  # seconds; a server that asks for a longer pause ends the call
 HOPELESS = 8  # requests refused before any is answered: the fault is not the prompts'
 _RETRIED = frozenset({408, 409, 425, 429})  # and every 5xx
@@ -43,7 +46,7 @@ class OpenAILM(Completes):
         url: str,
         *,
         api_key: str | None = None,
-        server: Literal["vllm", "openai"] = "vllm",
+        server: Literal["vllm", "llama.cpp", "openai"] = "vllm",
         concurrency: int = 64,
         timeout: float = 120.0,
         tries: int = 8,
@@ -59,8 +62,9 @@ class OpenAILM(Completes):
             url: Base address, usually ending in /v1.
             api_key: Secret; where not given, OPENAI_API_KEY, else none (local servers).
             server: "vllm" sends choices as `structured_outputs`, which other open servers ignore;
+                "llama.cpp" has each choice scored in a request of its own (see `llama_cpp`);
                 "openai" leaves them out for providers that refuse unknown fields. Replies are
-                checked in both.
+                checked in all.
             concurrency: Requests in flight.
             timeout: Seconds for one try.
             tries: Tries of one request before the call gives up.
@@ -83,8 +87,8 @@ class OpenAILM(Completes):
                 f"concurrency, tries and timeout are {concurrency}, {tries} and {timeout:g}; "
                 f"expected 1 or more, 1 or more, and above 0"
             )
-        if server not in ("vllm", "openai"):
-            raise SimrecError(f"server is '{server}'; expected vllm or openai")
+        if server not in ("vllm", "llama.cpp", "openai"):
+            raise SimrecError(f"server is '{server}'; expected vllm, llama.cpp or openai")
         self.model, self.url = model, url.rstrip("/")
         self.server, self.concurrency, self.tries = server, concurrency, tries
         self.timeout = timeout
@@ -96,7 +100,7 @@ class OpenAILM(Completes):
 
     @property
     def name(self) -> str:
-        """Model and fields added to requests; which server has it does not matter.
+        """Model, whether choices are scored, fields added; which server has it does not matter.
 
         The weights behind the name are the server's word.
         """
@@ -109,7 +113,8 @@ class OpenAILM(Completes):
 
     @property
     def _changed(self) -> str:
-        return f"+{fingerprint(self.extra)[:8]}" if self.extra else ""
+        scored = "+scored" if self.server == "llama.cpp" else ""  # other numbers for choices
+        return scored + (f"+{fingerprint(self.extra)[:8]}" if self.extra else "")
 
     def complete_each(
         self,
@@ -159,37 +164,78 @@ class OpenAILM(Completes):
         stop = asyncio.Event()
         places = min(self.concurrency, len(prompts))
         async with ChatHttp(self.url, key, timeout=self.timeout, places=places) as server:
+            choices = request.choices if self.server == "llama.cpp" and prompts else None
+            tokens = [await self._tokens(server, choice, stop) for choice in choices or ()]
+
+            async def ask(prompt: LLMPrompt) -> Answer:
+                if choices is not None:
+                    return await self._score(server, prompt, choices, tokens, stop)
+                vllm = self.server == "vllm"
+                body = request_body(self.model, prompt, request, vllm=vllm, extra=self.extra)
+                answer = await self._send(
+                    server, body, lambda data: read_completion(data, request), stop
+                )
+                return _refused(answer) if isinstance(answer, str) else answer
 
             async def work(n: int) -> Reply:
-                reply = request.check(await self._ask(server, prompts[n], request, stop))
+                reply = request.check(await ask(prompts[n]))
                 while not reply.valid and reply.finish != "error" and reply.attempts < ATTEMPTS:
                     prompt = request.again(prompts[n], reply)
-                    answer = await self._ask(server, prompt, request, stop)
-                    reply = joined(reply, request.check(answer))
+                    reply = joined(reply, request.check(await ask(prompt)))
                 return reply
 
             await in_flight(work, len(prompts), self.concurrency, take, stop)
 
-    async def _ask(
-        self, server: "ChatHttp", prompt: LLMPrompt, request: Request, stop: asyncio.Event
+    async def _tokens(self, server: "ChatHttp", choice: str, stop: asyncio.Event) -> list[int]:
+        """Ask llama.cpp's server for the tokens of a choice."""
+        body = llama_cpp.tokenize_body(choice)
+        tokens = await self._send(server, body, llama_cpp.read_tokens, stop, at=llama_cpp.TOKENIZE)
+        if isinstance(tokens, str):
+            raise SimrecError(f"{self.url} does not split '{choice}' into tokens: {tokens}")
+        return tokens
+
+    async def _score(
+        self,
+        server: "ChatHttp",
+        prompt: LLMPrompt,
+        choices: Sequence[str],
+        tokens: Sequence[list[int]],
+        stop: asyncio.Event,
     ) -> Answer:
-        """Get one answer, trying again after what can pass."""
+        """Have llama.cpp's server write every choice, one after the other."""
+        told = []
+        for ids in tokens:
+            body = llama_cpp.forced_body(self.model, prompt, ids, self.extra)
+            read = partial(llama_cpp.read_forced, n_tokens=len(ids))
+            one = await self._send(server, body, read, stop)
+            if isinstance(one, str):
+                return _refused(one)
+            told.append(one)
+        return llama_cpp.likeliest(choices, told)
+
+    async def _send(
+        self,
+        server: "ChatHttp",
+        body: dict[str, Any],
+        read: Callable[[Any], Read],
+        stop: asyncio.Event,
+        *,
+        at: str = "",
+    ) -> Read | str:
+        """Get one answer, trying again after what can pass; a refusal is the server's words."""
         from httpx2 import TimeoutException
 
         from simrec.llm.backends.chat_http import Trouble, said
 
-        body = request_body(
-            self.model, prompt, request, vllm=self.server == "vllm", extra=self.extra
-        )
         for failure in range(1, self.tries + 1):
             asked: float | None = None
             try:
-                response = await server.post(body)
+                response = await server.post(body, at)
                 if response.is_success:
-                    return read_completion(_json(response), request)
+                    return read(_json(response))
                 status = response.status_code
                 if status in _REFUSED:
-                    return Answer("", "error", error=f"the server refused it: {said(response)}")
+                    return said(response)
                 what = f"status {status}: {said(response)}"
                 if status not in _RETRIED and status < 500:
                     raise self._turned_away(response, said(response))
@@ -233,6 +279,10 @@ class OpenAILM(Completes):
         return SimrecError(
             f"{self.url} turned model '{self.model}' away with status {status} ({words}); {advice}"
         )
+
+
+def _refused(words: str) -> Answer:
+    return Answer("", "error", error=f"the server refused it: {words}")
 
 
 def _json(response: "Response") -> Any:
