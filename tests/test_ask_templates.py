@@ -19,7 +19,7 @@ def test_shipped_words_change_only_with_their_number():
         "like-list-1": "7e0cb66242b6",
         "rating-1": "061b75afd04a",
         "pairwise-1": "45bf5498c5b0",
-        "yesno-1": "e9cbb42e0aa9",
+        "yesno-2": "e9cbb42e0aa9",
         "ranking-1": "c4e6b2093871",
     }
 

@@ -8,9 +8,17 @@ from simrec.errors import SimrecError
 from simrec.llm.protocol import LLMPrompt
 from tests.llm_server import completion, model_at, serve
 
-SPELT = {"yes": [3], "no": [1, 2], "maybe": [4]}
-SCORES = {"yes": [-2.0, -0.5], "no": [-0.25, -0.5, -1.0], "maybe": [-1.0, -4.0]}  # with the end
-FORCED = {f"root ::= {' '.join(f'<[{n}]>' for n in ids)}": word for word, ids in SPELT.items()}
+# its tokenizer writes "Maybe" as "maybe"
+SPELT = {"yes": [3], "Yes": [5], "no": [1, 2], "No": [6], "maybe": [4], "Maybe": [4]}
+WAYS = {way: ids for way, ids in SPELT.items() if way != "Maybe"}
+SCORES = {  # with the end
+    "yes": [-2.0, -0.5],
+    "Yes": [-1.5, -1.0],
+    "no": [-0.25, -0.5, -1.0],
+    "No": [-2.0, -math.inf],
+    "maybe": [-1.0, -4.0],
+}
+FORCED = {f"root ::= {' '.join(f'<[{n}]>' for n in ids)}": word for word, ids in WAYS.items()}
 
 
 def llama(body):
@@ -23,13 +31,15 @@ def llama(body):
 
 
 def test_each_choice_is_forced_and_its_end_counts():
-    """no: -0.25 - 0.5 - 1 = -1.75 beats yes: -2 - 0.5 = -2.5, and maybe: -1 - 4 = -5."""
+    """no: -0.25 - 0.5 - 1 = -1.75 beats yes: -2 - 0.5 = -2.5, twice with Yes, and maybe: -1 - 4."""
     with serve(llama) as server:
         model = model_at(server.url, server="llama.cpp", extra={"cache_prompt": False})
         assert model.complete([], max_tokens=1, choices=["yes", "no"]) == []
-        [reply] = model.complete([LLMPrompt("pick one")], max_tokens=1, choices=list(SPELT))
+        [reply] = model.complete(
+            [LLMPrompt("pick one")], max_tokens=1, choices=["yes", "no", "maybe"]
+        )
     assert model.name.startswith("openai:tiny+scored+")  # its answers are kept apart
-    assert reply.logprobs == {"yes": -2.5, "no": -1.75, "maybe": -5.0}
+    assert reply.logprobs == pytest.approx({"yes": -2.5 + math.log(2), "no": -1.75, "maybe": -5.0})
     assert (reply.choice, reply.valid, reply.attempts, reply.prompt_tokens) == ("no", True, 1, 2)
     asked = [{"content": word, "add_special": False, "parse_special": False} for word in SPELT]
     forced = [
@@ -43,7 +53,7 @@ def test_each_choice_is_forced_and_its_end_counts():
             "grammar": "root ::= " + " ".join(f"<[{n}]>" for n in ids),
             "cache_prompt": False,
         }
-        for ids in SPELT.values()
+        for ids in WAYS.values()
     ]
     assert server.bodies == asked + forced
     assert sum(map(math.exp, reply.logprobs.values())) < 1

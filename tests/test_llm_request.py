@@ -110,6 +110,15 @@ def test_what_is_known_of_the_choices():
     assert choice_logprobs(["yes", "no", "maybe"], "yes", [first]) == {"yes": -1.0, "no": -2.0}
     # "y" can go on to "yes", so its first token says nothing of the reply "y"
     assert choice_logprobs(["yes", "y"], "yes", [first]) == {"yes": -1.0}
+    # a reply in another case or after a space is taken for the choice, so its share is the choice's
+    ways = {"Yes": 1 / 4, "yes": 1 / 8, " Yes": 1 / 8, "No": 1 / 5, "If": 1 / 9}
+    free = TokenScore("Yes", math.log(1 / 4), {way: math.log(p) for way, p in ways.items()})
+    assert choice_logprobs(["yes", "no"], "yes", [free]) == pytest.approx(
+        {"yes": math.log(1 / 2), "no": math.log(1 / 5)}
+    )
+    # told to four places, two halves can be a little more than all
+    halves = TokenScore("yes", -0.6931, {"Yes": -0.6931})
+    assert choice_logprobs(["yes", "no"], "yes", [halves]) == {"yes": 0.0}
     parts = [TokenScore(t, s, {}) for t, s in [("may", -0.5), ("be", -0.25), ("<|end|>", -9.0)]]
     assert choice_logprobs(["yes", "maybe"], "maybe", parts[:2]) == {"maybe": -0.75}
     assert choice_logprobs(["yes", "maybe"], "maybe", parts) == {"maybe": -0.75}

@@ -7,6 +7,7 @@ from typing import Any
 
 from simrec.errors import SimrecError
 from simrec.llm.protocol import LLMPrompt, Reply
+from simrec.llm.spelling import plain
 
 ATTEMPTS = 2  # a reply that fails its check is asked for once more
 _SHOWN = 60  # characters of a wrong reply quoted in a reason
@@ -66,7 +67,7 @@ class Request:
         exact = text.strip()
         if exact in self.choices:
             return exact
-        alike = [c for c in self.choices if _plain(c) == _plain(text)]
+        alike = [c for c in self.choices if plain(c) == plain(text)]
         return alike[0] if len(alike) == 1 else None
 
     def _json(self, text: str, schema_error: Callable[[Any], str]) -> tuple[str, str]:
@@ -107,8 +108,8 @@ def make_request(
     if choices is not None and schema is not None:
         raise SimrecError("choices and schema were both given; expected at most one of them")
     if choices is not None:
-        plain = [_plain(c) for c in choices]
-        if not plain or "" in plain or len(set(plain)) < len(plain):
+        known = [plain(c) for c in choices]
+        if not known or "" in known or len(set(known)) < len(known):
             raise SimrecError(
                 f"the choices are {list(choices)}; expected at least one, none empty, all "
                 f"different (case and quotation marks do not count)"
@@ -155,10 +156,6 @@ def joined(old: Reply, new: Reply) -> Reply:
         completion_tokens=old.completion_tokens + new.completion_tokens,
         attempts=old.attempts + 1,
     )
-
-
-def _plain(text: str) -> str:
-    return text.strip().strip("\"'`").removesuffix(".").strip("\"'`").casefold()
 
 
 def _quoted(text: str) -> str:

@@ -62,7 +62,7 @@ after it."""
 class Template:
     """The text of a prompt, with the places of FIELDS in braces."""
 
-    id: str  # in every prompt's hash: raise the number whenever a word changes
+    id: str  # in every prompt's hash: raise the number when a word changes, or how replies are read
     text: str
 
 
@@ -70,7 +70,7 @@ SHIPPED = {
     "list": Template("like-list-1", _HEAD + _LIST),
     "rating": Template("rating-1", _HEAD + _RATING),
     "pairwise": Template("pairwise-1", _HEAD + _PAIRWISE),
-    "yesno": Template("yesno-1", _HEAD + _YESNO),
+    "yesno": Template("yesno-2", _HEAD + _YESNO),
     "ranking": Template("ranking-1", _HEAD + _RANKING),
 }
 

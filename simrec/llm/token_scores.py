@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+
+from simrec.llm.spelling import plain
+
 
 @dataclass(frozen=True)
 class TokenScore:
@@ -19,11 +23,12 @@ def choice_logprobs(
 ) -> dict[str, float] | None:
     """Return what can be known of log P(choice).
 
-    The choice taken has the sum over its tokens. Another choice is known if it is one token among
-    the first place's alternatives and no other choice begins with it ("1" beside "10" could go on).
-    The end of the reply is not counted, other than in `TransformersLM`, and vLLM gives the
-    probabilities before it rules out what the choices do not allow: a sum far below 1 says that
-    the model, left alone, would have written something else.
+    A choice has the sum of all first tokens that read as it ("yes", "Yes", " yes"), as each of them
+    would have been taken for it, unless another choice begins alike ("1" beside "10" could go on).
+    The choice taken has at least the product over the tokens that were written. The end of the
+    reply is not counted, other than in `TransformersLM`, and vLLM gives the probabilities before it
+    rules out what the choices do not allow: a sum far below 1 says that the model, left alone,
+    would have written something else.
 
     Args:
         choices: All choices.
@@ -37,12 +42,15 @@ def choice_logprobs(
     if tokens:
         first = {**tokens[0].others, tokens[0].text: tokens[0].logprob}
         for choice in choices:
-            alone = not any(c != choice and c.startswith(choice) for c in choices)
-            if choice in first and alone:
-                known[choice] = first[choice]
+            meant = plain(choice)
+            alone = not any(c != choice and plain(c).startswith(meant) for c in choices)
+            ways = [first[token] for token in first if plain(token) == meant]
+            if ways and alone:
+                known[choice] = min(0.0, float(np.logaddexp.reduce(ways)))  # told ones are rounded
     written = list(accumulate(t.text for t in tokens))
     for n, text in enumerate(written, start=1):
-        if taken is not None and text.strip() == taken:  # what follows is the end token
-            known[taken] = sum(t.logprob for t in tokens[:n])
+        if taken is not None and plain(text) == plain(taken):  # what follows is the end token
+            path = sum(t.logprob for t in tokens[:n])
+            known[taken] = max(path, known.get(taken, path))
             break
     return known or None

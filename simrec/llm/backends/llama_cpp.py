@@ -11,11 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from simrec.llm.backends.chat_body import Malformed, messages
 from simrec.llm.protocol import LLMPrompt
-from simrec.llm.request import Answer
 
 TOKENIZE = "../../tokenize"  # from .../v1/chat/completions
 
@@ -26,7 +23,6 @@ class Forced:
 
     logprob: float
     prompt_tokens: int
-    completion_tokens: int
 
 
 def tokenize_body(choice: str) -> dict[str, Any]:
@@ -72,19 +68,9 @@ def read_forced(data: Any, n_tokens: int) -> Forced:
         written = data["choices"][0]["logprobs"]["content"]
         scores = [float(token["logprob"]) for token in written]
         usage = data.get("usage") or {}
-        counts = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        prompt_tokens = int(usage.get("prompt_tokens", 0))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise Malformed(f"no log-probabilities ({type(error).__name__}: {error})") from error
     if len(scores) != n_tokens + 1:
         raise Malformed(f"{len(scores)} tokens where {n_tokens} and the end were forced")
-    return Forced(sum(scores), *counts)
-
-
-def likeliest(choices: Sequence[str], told: Sequence[Forced]) -> Answer:
-    """Return the answer: the likeliest choice, and what was told of all."""
-    scores = [one.logprob for one in told]
-    best = int(np.argmax(scores))
-    known = dict(zip(choices, scores, strict=True))
-    return Answer(
-        choices[best], "stop", told[best].prompt_tokens, told[best].completion_tokens, known
-    )
+    return Forced(sum(scores), prompt_tokens)

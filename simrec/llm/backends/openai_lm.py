@@ -22,8 +22,10 @@ from simrec.llm.backends import llama_cpp
 from simrec.llm.backends.backoff import retry_after_seconds, wait_seconds
 from simrec.llm.backends.chat_body import Malformed, read_completion, request_body
 from simrec.llm.backends.in_flight import in_flight, run_here
+from simrec.llm.backends.offered import Offered, offered
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply, Reply
 from simrec.llm.request import ATTEMPTS, Answer, Request, joined, make_request
+from simrec.llm.spelling import spellings
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -164,12 +166,15 @@ class OpenAILM(Completes):
         stop = asyncio.Event()
         places = min(self.concurrency, len(prompts))
         async with ChatHttp(self.url, key, timeout=self.timeout, places=places) as server:
-            choices = request.choices if self.server == "llama.cpp" and prompts else None
-            tokens = [await self._tokens(server, choice, stop) for choice in choices or ()]
+            offer: Offered | None = None
+            if self.server == "llama.cpp" and prompts and request.choices is not None:
+                ways = [way for choice in request.choices for way in spellings(choice)]
+                tokens = {way: await self._tokens(server, way, stop) for way in ways}
+                offer = offered(request.choices, tokens.__getitem__)
 
             async def ask(prompt: LLMPrompt) -> Answer:
-                if choices is not None:
-                    return await self._score(server, prompt, choices, tokens, stop)
+                if offer is not None:
+                    return await self._score(server, prompt, offer, stop)
                 vllm = self.server == "vllm"
                 body = request_body(self.model, prompt, request, vllm=vllm, extra=self.extra)
                 answer = await self._send(
@@ -198,20 +203,19 @@ class OpenAILM(Completes):
         self,
         server: "ChatHttp",
         prompt: LLMPrompt,
-        choices: Sequence[str],
-        tokens: Sequence[list[int]],
+        offer: Offered,
         stop: asyncio.Event,
     ) -> Answer:
-        """Have llama.cpp's server write every choice, one after the other."""
+        """Have llama.cpp's server write every choice in every spelling, one after the other."""
         told = []
-        for ids in tokens:
+        for ids in offer.rows:
             body = llama_cpp.forced_body(self.model, prompt, ids, self.extra)
             read = partial(llama_cpp.read_forced, n_tokens=len(ids))
             one = await self._send(server, body, read, stop)
             if isinstance(one, str):
                 return _refused(one)
             told.append(one)
-        return llama_cpp.likeliest(choices, told)
+        return offer.answer([one.logprob for one in told], told[0].prompt_tokens)
 
     async def _send(
         self,

@@ -7,12 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from simrec.errors import SimrecError
 from simrec.llm.backends.batches import by_family, by_length
 from simrec.llm.backends.card import Format, Numbers, enough_memory, numbers_for, seen_capability
 from simrec.llm.backends.model_folder import model_folder, weights_hash
+from simrec.llm.backends.offered import offered
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
 from simrec.llm.request import Answer, Request, answer_all, make_request
 
@@ -25,7 +24,8 @@ class TransformersLM(Completes):
 
     Choices need no text to be parsed: log P(choice) is the log-probability of its tokens and then
     of an end token, given the prompt, so that "1" does not collect what belongs to "10", and the
-    probabilities of all replies there are sum to at most 1. It is not divided by the length: a long
+    probabilities of all replies there are sum to at most 1. "yes" counts as "Yes" does, as in a
+    reply that is read: what both have is added up. It is not divided by the length: a long
     option is as improbable as the model says it is. A choice is tokenised on its own, after the
     chat template's opening of the reply (or a line break where there is no template).
 
@@ -150,17 +150,14 @@ class TransformersLM(Completes):
         except Unseen as error:
             return Answer("", "error", error=str(error))
         length = inputs["input_ids"].shape[1]
-        options = [self._causal.option(c) for c in request.choices or ()]
-        longest = max(map(len, options)) if options else request.max_tokens
+        offer = offered(request.choices or (), self._causal.option)
+        longest = max(map(len, offer.rows), default=request.max_tokens)
         if length > self._causal.context - longest:
             return self._too_long(length, longest)
         if request.choices is None:
             text, used, ended = generate_seen(self._causal, inputs, request.max_tokens)
             return Answer(text, "stop" if ended else "length", length, used)
-        scores = score_seen(self._causal, inputs, options)
-        best = int(np.argmax(scores))
-        known = dict(zip(request.choices, scores, strict=True))
-        return Answer(request.choices[best], "stop", length, len(options[best]), known)
+        return offer.answer(score_seen(self._causal, inputs, offer.rows), length)
 
     def _too_long(self, length: int, longest: int) -> Answer:
         return Answer(
@@ -173,8 +170,8 @@ class TransformersLM(Completes):
 
     def _read(self, batch: Sequence[LLMPrompt], request: Request) -> list[Answer]:
         tokens = [self._causal.tokens(p.text) for p in batch]
-        options = [self._causal.option(c) for c in request.choices or ()]
-        longest = max(map(len, options)) if options else request.max_tokens
+        offer = offered(request.choices or (), self._causal.option)
+        longest = max(map(len, offer.rows), default=request.max_tokens)
         room = self._causal.context - longest
         answers = [self._too_long(len(row), longest) for row in tokens]
         fits = [n for n, row in enumerate(tokens) if len(row) <= room]
@@ -182,12 +179,9 @@ class TransformersLM(Completes):
             return answers
         rows = [tokens[n] for n in fits]
         if request.choices is not None:
-            table = self._causal.score(rows, options)  # (B, C)
+            table = self._causal.score(rows, offer.rows)  # (B, rows of the choices)
             for n, scores in zip(fits, table.tolist(), strict=True):
-                best = int(np.argmax(scores))
-                known = dict(zip(request.choices, scores, strict=True))
-                text = request.choices[best]
-                answers[n] = Answer(text, "stop", len(tokens[n]), len(options[best]), known)
+                answers[n] = offer.answer(scores, len(tokens[n]))
         else:
             for n, (text, used, ended) in zip(
                 fits, self._causal.generate(rows, request.max_tokens), strict=True
