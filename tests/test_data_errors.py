@@ -23,7 +23,10 @@ from tests.data_folders import picture, write_tidy_folder
 
 ITEMS, LOG, USERS = "items.parquet", "interactions.parquet", "users.parquet"
 NAN, INF = float("nan"), float("inf")
-LAYOUT = "the tidy format needs it: see `simrec data import --help` for the layout"
+LAYOUT = (
+    "the tidy format needs it; tables of your own are read with --format table: see `simrec data "
+    "import --help` for both layouts"
+)
 NUMBER = "expected a whole number in every row; fill or drop the row"
 STATED = (
     "tidy.json is not as expected: an object with 'unit' (one of stars, implicit, count) and "

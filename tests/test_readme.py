@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from simrec.cli.data import data_app
 from simrec.config import load_config
-from simrec.datasets.library import import_dataset
-from tests.data_folders import picture
+from simrec.datasets.library import load_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,19 +43,21 @@ def test_the_first_screen_has_the_two_commands_and_a_picture_that_exists() -> No
     assert (ROOT / picture[1]).is_file()
 
 
-def test_the_data_page_makes_a_folder_that_is_imported_and_a_study_that_is_read(
+def test_the_data_page_writes_two_tables_that_are_imported_and_a_study_that_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SIMREC_HOME", str(tmp_path / "home"))
     (block,) = re.findall(r"```python\n(.*?)```", DATA_PAGE, flags=re.DOTALL)
-    Path("covers").mkdir()
-    Path("covers/sku-3.png").write_bytes(picture(1))
     exec(block, {})
-    dataset = import_dataset("tidy", Path("shop"), "shop")
+    (command,) = re.findall(r"^simrec data (import .*)$", DATA_PAGE, flags=re.MULTILINE)
+    result = CliRunner().invoke(data_app, command.split())
+    assert result.exit_code == 0, result.output
+    (said,) = re.findall(r"```text\n(.*?)```", DATA_PAGE, flags=re.DOTALL)
+    assert result.output.startswith(said)
+    dataset = load_dataset("shop")
     assert dataset.catalogue.item_ids[:2] == ("sku-0", "sku-1")
     assert dataset.catalogue.attributes["category"].vocabulary == ("lamps", "teapots")
-    assert [row for row, cover in enumerate(dataset.catalogue.images) if cover] == [3]
     assert (len(dataset.log), dataset.log.unit) == (3000, "stars")
     (study,) = re.findall(r"```yaml\n(.*?)```", DATA_PAGE, flags=re.DOTALL)
     Path("shop.yaml").write_text(study, encoding="utf-8")

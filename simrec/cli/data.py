@@ -14,11 +14,24 @@ data_app = typer.Typer(
 def import_(
     path: Annotated[Path, typer.Argument(help="Folder to read.")],
     name: Annotated[str, typer.Option(help="What to call the data set.")],
-    format: Annotated[str, typer.Option(help="tidy, movielens, microlens, ...")] = "tidy",
+    format: Annotated[str, typer.Option(help="table, tidy, movielens, microlens, ...")] = "tidy",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NAME", help="What a column of a table is; may be repeated."),
+    ] = None,
+    drop_unknown: Annotated[
+        bool,
+        typer.Option("--drop-unknown", help="Drop what is of items that the catalogue has not."),
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace one of that name.")] = False,
 ) -> None:
     """Check a data set and keep a copy of it in the data home.
 
+    table: your own files, with ids and column names of your own: a log (interactions, log, ratings,
+    events or clicks) and a catalogue (items, catalogue, products or movies) as .csv, .tsv, .parquet
+    or .jsonl, and, if there are any, covers/ID.jpg and features/NAME.npy or, with ids, NAME.csv.
+    Columns with common names are found, --column user=customer names others; the roles are user,
+    item, feedback, time, title and text.
     tidy: items.parquet (item_id 0..I-1, title; optional description, genres, ...) and
     interactions.parquet (user_id, item_id, rating; optional timestamp or position), and, if there
     are any, users.parquet, images.parquet (item_id, jpeg) and features/NAME.npy.
@@ -27,8 +40,12 @@ def import_(
     and feature files.
     """
     from simrec.datasets.library import import_dataset
+    from simrec.datasets.table import TableRequest
 
-    import_dataset(format, path, name, replace, imported_at=_now())
+    request = None
+    if format == "table" or column or drop_unknown:
+        request = TableRequest(tuple(column or ()), drop_unknown, typer.echo)
+    import_dataset(format, path, name, replace, imported_at=_now(), request=request)
     _describe(name)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from simrec.datasets.dataset import Dataset
 from simrec.datasets.movielens import read_movielens
+from simrec.datasets.table import TableRequest, read_own_tables
 from simrec.datasets.tidy import read_tidy
 from simrec.datasets.tidy_write import write_tidy
 from simrec.datasets.toy import NAME as TOY
@@ -32,6 +33,7 @@ def _layout(path: Path, *, name: str, layout: str) -> Dataset:
 
 
 FORMATS: dict[str, Callable[..., Dataset]] = {
+    "table": read_own_tables,
     "tidy": read_tidy,
     "movielens": read_movielens,
     **{n: partial(_layout, layout=n) for n in ("microlens", "ninerec", "pixelrec", "mmrec")},
@@ -52,6 +54,7 @@ def import_dataset(
     *,
     imported_at: str | None = None,
     source: str | None = None,
+    request: TableRequest | None = None,
 ) -> Dataset:
     """Read a data set and keep a checked copy of it in the library.
 
@@ -65,6 +68,7 @@ def import_dataset(
         replace: Put it in the place of a data set of the same name.
         imported_at: When, in ISO 8601; the caller's clock.
         source: Where it came from, if not from `path`.
+        request: Columns and remedies of the format "table"; None for the others.
 
     Returns:
         The data set as `load_dataset` returns it.
@@ -74,8 +78,14 @@ def import_dataset(
     """
     if format not in FORMATS:
         raise SimrecError(f"there is no data format '{format}'; {nearest(format, FORMATS)}")
+    if request is not None and format != "table":
+        raise SimrecError(
+            f"--column and --drop-unknown are for --format table; the format here is '{format}', "
+            "whose columns have fixed names; leave them out or say --format table"
+        )
     target = check_new(name, replace=replace)
-    dataset = FORMATS[format](path, name=name)
+    how = {} if request is None else {"request": request}
+    dataset = FORMATS[format](path, name=name, **how)
     with atomic_folder(target) as temporary:
         if format == "tidy":
             _copy_tidy(path, temporary)

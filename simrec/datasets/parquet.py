@@ -21,8 +21,8 @@ def read_table(path: Path, required: Sequence[str]) -> Any:
     """
     if not path.is_file():
         raise SimrecError(
-            f"{path.parent} has no {path.name}; the tidy format needs it: see `simrec data import "
-            "--help` for the layout"
+            f"{path.parent} has no {path.name}; the tidy format needs it; tables of your own are "
+            "read with --format table: see `simrec data import --help` for both layouts"
         )
     try:
         table = pq.read_table(path, partitioning=None)
@@ -127,4 +127,6 @@ def kind_name(kind: Any) -> str:
         return "text"
     if pa.types.is_timestamp(kind):
         return "dates"
+    if pa.types.is_time(kind):
+        return "times of day"
     return "lists" if is_list(kind) else str(kind)

@@ -73,11 +73,14 @@ def check_folder(path: Path) -> None:
         )
 
 
-def feedback_unit(ratings: NDArray[np.float64]) -> str:
+def feedback_unit(
+    ratings: NDArray[np.float64], label: str = f"{LOG}: rating", first: int = 0
+) -> str:
     """Name the unit of a column of ratings (n,), all finite.
 
     "implicit" where there is nothing but 1 (did) and 0 (was shown, did not); "stars" where all are
-    multiples of a half from 0.5 to 5; "count" where all are whole and positive.
+    multiples of a half from 0.5 to 5; "count" where all are whole and positive. A sentence names
+    the column by `label` and counts rows from `first`.
 
     Raises:
         SimrecError: None of the three fits.
@@ -89,7 +92,7 @@ def feedback_unit(ratings: NDArray[np.float64]) -> str:
     other = (ratings < 1.0) | (ratings != np.round(ratings))
     if other.any():
         raise SimrecError(
-            f"{LOG}: rating is {ratings[other][0]:g} in row {np.flatnonzero(other)[0]}; expected "
+            f"{label} is {ratings[other][0]:g} in row {np.flatnonzero(other)[0] + first}; expected "
             "stars (0.5 to 5 in halves), counts (1, 2, ...) or 0 and 1; rescale the column"
         )
     return "count"

@@ -76,7 +76,7 @@ def read_items(folder: Path, vocabularies: Mapping[str, Sequence[str]] | None) -
         check_once(item_ids, FILE)
     columns = [c for c in TEXT_COLUMNS if c in table.column_names]
     if vocabularies is None:
-        attributes = _find_attributes(table)
+        attributes = find_attributes(table)
     else:
         columns = [c for c in columns if c == "description"]
         attributes = {
@@ -84,7 +84,7 @@ def read_items(folder: Path, vocabularies: Mapping[str, Sequence[str]] | None) -
             for name, values in vocabularies.items()
         }
     parts = [strings(table, column, FILE) for column in columns]
-    texts = [_join(cells) for cells in zip(*parts, strict=True)] if parts else [""] * len(ids)
+    texts = [join_texts(cells) for cells in zip(*parts, strict=True)] if parts else [""] * len(ids)
     return Items(tuple(item_ids), tuple(titles), tuple(texts), attributes)
 
 
@@ -129,7 +129,8 @@ def _check_ids(ids: NDArray[np.int64]) -> None:
         )
 
 
-def _join(cells: Sequence[str]) -> str:
+def join_texts(cells: Sequence[str]) -> str:
+    """Join the texts of one item, one that repeats an earlier one left out."""
     kept: list[str] = []
     for cell in cells:
         if cell and not any(cell.casefold() in earlier.casefold() for earlier in kept):
@@ -137,7 +138,8 @@ def _join(cells: Sequence[str]) -> str:
     return " ".join(kept)
 
 
-def _find_attributes(table: Any) -> dict[str, Attribute]:
+def find_attributes(table: Any) -> dict[str, Attribute]:
+    """Return the attributes among an items table's columns (see `read_items`), by name."""
     found: dict[str, Attribute] = {}
     reserved = {"item_id", "source_id", "title", *TEXT_COLUMNS}
     for name in table.column_names:

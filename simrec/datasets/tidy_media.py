@@ -45,7 +45,7 @@ def read_images(folder: Path, n_items: int) -> tuple[bytes | None, ...]:
             raise SimrecError(
                 f"{IMAGES}: item {item} has two pictures; expected at most one; drop one"
             )
-        images[item] = _checked(item, data)
+        images[item] = check_picture(data or b"", f"{IMAGES}: the picture of item {item}")
     return tuple(images)
 
 
@@ -134,14 +134,15 @@ def _load(path: Path) -> NDArray[Any]:
     return values
 
 
-def _checked(item: int, data: bytes | None) -> bytes:
+def check_picture(data: bytes, label: str) -> bytes:
+    """Return the bytes of a picture; raise SimrecError where they cannot be decoded."""
     try:
-        with Image.open(io.BytesIO(data or b"")) as picture:
+        with Image.open(io.BytesIO(data)) as picture:
             picture.draft("RGB", (8, 8))  # a JPEG is then decoded at an eighth of its size
             picture.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise SimrecError(
-            f"{IMAGES}: the picture of item {item} cannot be decoded; expected JPEG or PNG "
-            "bytes; drop the row or store the picture again"
+            f"{label} cannot be decoded; expected JPEG or PNG bytes; drop the row or store the "
+            "picture again"
         ) from error
-    return data or b""
+    return data

@@ -13,7 +13,7 @@ from simrec.files import atomic_folder
 from simrec.interactions import InteractionLog
 
 # A log of seconds since 1970 lies above this, a log of positions below.
-_FIRST_SECOND = 10**8
+FIRST_SECOND = 10**8
 _RESERVED = frozenset({"item_id", "source_id", "title", "description"})
 
 
@@ -77,7 +77,7 @@ def _write_catalogue(catalogue: Catalogue, folder: Path) -> None:
 def _write_log(log: InteractionLog, folder: Path) -> None:
     events = pd.DataFrame({"user_id": log.user, "item_id": log.item, "rating": log.feedback})
     if log.time is not None:
-        seconds = len(log) > 0 and log.time.max() >= _FIRST_SECOND
+        seconds = len(log) > 0 and log.time.max() >= FIRST_SECOND
         events["timestamp" if seconds else "position"] = log.time
     events.to_parquet(folder / "interactions.parquet", index=False)
     users = pd.DataFrame({"user_id": np.arange(log.n_users), "source_id": list(log.user_ids)})
