@@ -1,7 +1,7 @@
 """Trained policies outside a study: saved without pickle, loaded for one catalogue only."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +99,14 @@ class SavedPolicy:
             exclude: Ids not to recommend; items of the history never are.
 
         Raises:
-            SimrecError: An id is not of this catalogue, or fewer than k items are left.
+            SimrecError: An argument is of another kind, an id is not of this catalogue, or fewer
+                than k items are left.
         """
-        if isinstance(history, str):
-            raise SimrecError(
-                f"the history is the text '{history}'; expected a list of ids or (id, liked) "
-                f"pairs; for one item write ['{history}']"
-            )
-        pairs = [(one, True) if isinstance(one, str) else one for one in history]
+        pairs = _pairs(history)
+        if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+            raise SimrecError(f"exclude is {exclude!r}; expected a list of item ids")
+        if isinstance(k, bool) or not isinstance(k, int | np.integer):
+            raise SimrecError(f"k is {k!r}; expected a whole number of items")
         rows = np.array([self._of(item) for item, _ in pairs], dtype=np.int64)
         out = np.array([self._of(item) for item in exclude], dtype=np.int64)
         banned = np.zeros(len(self.item_ids), dtype=np.bool_)
@@ -156,12 +156,42 @@ class SavedPolicy:
         model.save(path)
 
     def _of(self, item: str) -> int:
+        if not isinstance(item, str):
+            raise SimrecError(f"an item id is {item!r}; expected text, for example '{item}'")
         if item not in self._row:
+            hint = nearest(item, self.item_ids[:1000])
+            if not hint.startswith("did you mean"):  # a whole catalogue helps nobody
+                hint = f"its ids are such as '{self.item_ids[0]}'"
             raise SimrecError(
-                f"item '{item}' is not in the catalogue this policy was trained on; "
-                f"{nearest(str(item), self.item_ids[:1000])}"
+                f"item '{item}' is not in the catalogue this policy was trained on; {hint}"
             )
         return self._row[item]
+
+
+def _pairs(history: Sequence[Known]) -> list[tuple[str, bool]]:
+    """Return a history as (id, liked) pairs; raise SimrecError where it is no such thing."""
+    if isinstance(history, str):
+        raise SimrecError(
+            f"the history is the text '{history}'; expected a list of ids or (id, liked) "
+            f"pairs; for one item write ['{history}']"
+        )
+    if isinstance(history, Mapping) or not isinstance(history, Iterable):
+        raise SimrecError(
+            f"the history is {history!r}; expected a list of ids or (id, liked) pairs; for a new "
+            "user write []"
+        )
+    pairs = []
+    for one in history:
+        if isinstance(one, str):
+            pairs.append((one, True))
+        elif isinstance(one, tuple | list) and len(one) == 2 and one[1] in (True, False):
+            pairs.append((one[0], bool(one[1])))
+        else:
+            raise SimrecError(
+                f"the history holds {one!r}; expected an item id (text) or a pair of an id and "
+                "whether it was liked, such as ('12', True)"
+            )
+    return pairs
 
 
 def load_policy(path: Path | str, table: ItemTable | None = None) -> SavedPolicy:

@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
@@ -13,6 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from simrec.envs.schedule import FOREVER
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import World
+from simrec.errors import SimrecError
 
 
 def passing(world: World) -> NDArray[np.int64]:
@@ -38,10 +40,19 @@ class SB3VecEnv(VecEnv):
     `seed(s)` sets the luck of the next reset; all slots share it and differ by their slot number.
 
     Args:
-        vector_env: The environment; it is driven, and closed, by this one alone.
+        vector_env: The environment, such as `gymnasium.make_vec` makes; it is driven, and closed,
+            by this one alone.
+
+    Raises:
+        SimrecError: It is no RecommendVectorEnv.
     """
 
-    def __init__(self, vector_env: RecommendVectorEnv) -> None:
+    def __init__(self, vector_env: "RecommendVectorEnv | VectorEnv[Any, Any, Any]") -> None:
+        if not isinstance(vector_env, RecommendVectorEnv):  # gymnasium.make_vec promises no more
+            raise SimrecError(
+                f"SB3VecEnv got a {type(vector_env).__name__}; expected a vector environment of "
+                "simrec, such as gymnasium.make_vec('simrec/Toy-v0', num_envs=64)"
+            )
         self.vector_env = vector_env
         self._actions: NDArray[Any] | None = None
         self._seed: int | None = None

@@ -168,7 +168,13 @@ class RecommendEnv(gymnasium.Env[Observation, ArrayLike]):
         if self._one is not None and isinstance(action, int | np.integer):
             self._one[0, 0] = action
             return self._one
-        return self._sessions.slates(np.asarray(action)[None])
+        given = np.asarray(action)
+        if self._one is not None and given.ndim:  # a batch of actions, say, or a slate
+            raise SimrecError(
+                f"the action has shape {given.shape}; expected one integer, an item row, because "
+                "slate_size is 1"
+            )
+        return self._sessions.slates(given[None])
 
     def _info(self) -> dict[str, Any]:
         user, session = self._sessions.now.who[0].tolist()

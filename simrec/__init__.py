@@ -2,12 +2,16 @@
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from simrec.agents.saved import SavedPolicy
+
+__all__ = ["__version__", "load_policy"]
 __version__ = "0.1.0"
 
 
-def load_policy(path: Path | str) -> Any:
+def load_policy(path: Path | str) -> "SavedPolicy":
     """Return a trained policy that recommends from item ids, a `simrec.agents.saved.SavedPolicy`.
 
     Args:
@@ -17,4 +21,5 @@ def load_policy(path: Path | str) -> Any:
         SimrecError: The folder holds no policy that can be read.
     """
     # By name, so that `import simrec` stays light and the rooms below do not come to know agents.
-    return import_module("simrec.agents.saved").load_policy(path)
+    policy: SavedPolicy = import_module("simrec.agents.saved").load_policy(path)
+    return policy

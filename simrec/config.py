@@ -14,16 +14,20 @@ from pydantic import (
 )
 
 from simrec.config_file import read_study, sentence
-from simrec.config_items import HiddenConfig, IdsConfig
+from simrec.config_items import AdapterConfig, HiddenConfig, IdsConfig
 from simrec.config_world import WorldConfig
 from simrec.errors import SimrecError
-from simrec.settings import Count, Device, NotNegative, Positive, Section, Share, Unit
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("each can be listed once only, remove the others")
-    return values
+from simrec.settings import (
+    Count,
+    Device,
+    Names,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+    Unit,
+    distinct,
+)
 
 
 class DataConfig(Section):
@@ -45,26 +49,6 @@ class SplitConfig(Section):
     realism_share: Share = 0.1
     online_share: Share = 0.5
     history: Count = 10  # events of a user known before a session
-
-
-class AdapterConfig(Section):
-    """How item vectors are learnt from the agent's part of the log; see `simrec.items.fit`."""
-
-    name: str | None = None  # in simrec.items.adapters; None learns nothing
-    settings: dict[str, Any] = {}  # further arguments of its class
-    stores: dict[str, Path] = {}  # modality -> feature store whose layers it reads instead
-    history: Count = 10
-    width: Count = 64
-    epochs: Count = 20
-    patience: Count = 4
-    batch: Count = 64
-    learning_rate: Positive = 1e-3
-    weight_decay: NotNegative = 0.01
-    modality_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
-    tower_weight: NotNegative = 0.0
-    align: Literal["none", "infonce", "gram"] = "none"
-    align_weight: NotNegative = 0.05
-    seed: int = 0
 
 
 class ItemsConfig(Section):
@@ -118,7 +102,7 @@ class TeacherConfig(Section):
     domain: str = ""  # what the items are, for example "films"
     pictures: bool = False  # show the covers of candidates to the model
     # What prompts tell of an item: attributes in this order (None: all), characters of its text.
-    attributes: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
+    attributes: Annotated[tuple[str, ...], AfterValidator(distinct)] | None = None
     description: Annotated[int, Field(ge=0)] = 400
     sources: dict[str, Positive] = {"popular": 0.5, "random": 0.5}  # of candidates, with shares
     options: dict[str, Any] = {}  # further arguments of the model's backend
@@ -245,8 +229,8 @@ class OnlineConfig(Section):
     n_envs: Count = 64
     slate_size: Count = 1
     snapshot_sessions: Annotated[int, Field(ge=0)] = 256  # greedy ones, at log-spaced steps
-    strategies: tuple[str, ...] = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
-    controls: tuple[str, ...] = ("random", "popular", "static", "greedy-reward", "oracle")
+    strategies: Names = ("scratch", "frozen", "ft", "ap", "frozen-shuffled")
+    controls: Names = ("random", "popular", "static", "greedy-reward", "oracle")
     propensities: bool = False  # keep every session with the chance of what was shown
 
     @model_serializer(mode="wrap")
@@ -254,12 +238,19 @@ class OnlineConfig(Section):
         """Leave propensities out where none are kept, so that no old study gets another key."""
         return {k: v for k, v in handler(self).items() if (k, v) != ("propensities", False)}
 
+    @model_validator(mode="after")
+    def _somebody_plays(self) -> Self:
+        """Refuse a study of nobody."""
+        if not (self.strategies or self.controls):
+            raise ValueError("no strategy and no control is left; list one or more")
+        return self
+
 
 class StudyConfig(Section):
     """One study."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)] = (*range(5),)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(distinct)] = (*range(5),)
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     items: ItemsConfig = ItemsConfig()

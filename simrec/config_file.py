@@ -1,5 +1,6 @@
 """A study file as plain keys and values, and what is wrong with it in one sentence."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,6 +9,28 @@ from pydantic import BaseModel, ValidationError
 
 from simrec.errors import SimrecError, nearest
 from simrec.settings import Section
+
+
+class _Once(yaml.SafeLoader):
+    """Reads YAML in which a key can be written once only; the usual reader keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the keys and values of a node; raise where a key comes twice."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen:
+                    problem = f"the key '{key_node.value}' is there twice"
+                    raise yaml.constructor.ConstructorError(
+                        None, None, problem, key_node.start_mark
+                    )
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Return what YAML text holds; raise yaml.YAMLError where it is none or repeats a key."""
+    return yaml.load(text, _Once)
 
 
 def read_study(path: Path, overrides: list[str]) -> dict[str, Any]:
@@ -27,12 +50,15 @@ def read_study(path: Path, overrides: list[str]) -> dict[str, Any]:
             f"{', '.join(f'configs/{name}' for name in shipped)}"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SimrecError(f"cannot read {path} ({error}); expected a YAML file") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: other encodings, impossible dates
+        line = " ".join(str(error).split()).replace(' in "<unicode string>",', " in")
         raise SimrecError(f"{path} is not valid YAML: {line}; mend that line") from error
     if not isinstance(content, dict):
-        raise SimrecError(f"{path} holds {type(content).__name__}; expected keys such as 'study:'")
+        held = "nothing" if content is None else _KINDS.get(type(content).__name__, "one value")
+        raise SimrecError(f"{path} holds {held}; expected keys such as 'study:'")
     for override in overrides:
         _override(content, override)
     return content
@@ -48,8 +74,8 @@ def key_and_value(override: str) -> tuple[str, Any]:
     if not equals or not key:
         raise SimrecError(f"--set got '{override}'; expected KEY=VALUE such as data.path=my/data")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return key, read_yaml(value)
+    except (yaml.YAMLError, ValueError) as error:
         raise SimrecError(f"--set {key}: '{value}' is not valid YAML; quote it") from error
 
 
@@ -82,7 +108,9 @@ def sentence(path: Path, error: ValidationError, study: type[BaseModel]) -> str:
         error: What was found wrong with it.
         study: What it should be, for the nearest valid name of a key.
     """
-    first = error.errors()[0]
+    found = error.errors()
+    # A misspelt key first: where it was to be a required one, that one is missing as well.
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         section: Any = study
@@ -92,7 +120,47 @@ def sentence(path: Path, error: ValidationError, study: type[BaseModel]) -> str:
         return f"{path}: unknown key '{place}'; {hint}"
     if first["type"] == "missing":
         return f"{path}: the key '{place}' is missing; add it"
-    reason = first["msg"][0].lower() + first["msg"][1:]
-    if not place:
-        return f"{path}: {reason.removeprefix('value error, ')}"
-    return f"{path}: '{place}' is {first['input']!r}; {reason}"
+    reason = _reason(first)
+    return (
+        f"{path}: '{place}' is {_shown(first['input'])}; {reason}"
+        if place
+        else (f"{path}: {reason}")
+    )
+
+
+_KINDS = {"list": "a list", "dict": "keys", "str": "one text"}
+_REASONS = {  # in words of YAML where pydantic has Python's
+    "tuple_type": "expected a list such as [{0}]",
+    "model_type": "expected keys, each with a value",
+    "model_attributes_type": "expected keys, each with a value",
+    "dict_type": "expected keys, each with a value",
+    "invalid_key": "expected a name in its place",
+    "finite_number": "expected a finite number",
+}
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return what was expected."""
+    given, kind = error["input"], error["type"]
+    if kind in _REASONS:
+        return _REASONS[kind].format(given if isinstance(given, str | int | float) else "a, b")
+    if kind == "too_short":
+        return f"expected a list of {error['ctx']['min_length']} or more"
+    message = str(error["msg"])
+    reason = (message[0].lower() + message[1:]).removeprefix("value error, ")
+    if kind in ("int_parsing", "float_parsing") and _written_as_number(given):
+        return f"{reason}; YAML reads this as text, write {float(given):.15g}"
+    return reason
+
+
+def _written_as_number(given: object) -> bool:
+    """Whether a text would be a number in Python, as 1e5 is, which YAML 1.1 reads as text."""
+    try:
+        return isinstance(given, str) and abs(float(given)) < 1e15
+    except ValueError:
+        return False
+
+
+def _shown(given: object) -> str:
+    """Return a value as it might be written in the file."""
+    return "empty" if given is None else repr(given)

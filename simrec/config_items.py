@@ -1,8 +1,31 @@
-"""Parts of a study file about items: what agents see of them, and their semantic ids."""
+"""Parts of a study file about items: how vectors are learnt, what agents see, semantic ids."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from simrec.settings import Count, Section, Unit
+from pydantic import Field
+
+from simrec.settings import Count, NotNegative, Positive, Section, Unit
+
+
+class AdapterConfig(Section):
+    """How item vectors are learnt from the agent's part of the log; see `simrec.items.fit`."""
+
+    name: str | None = None  # in simrec.items.adapters; None learns nothing
+    settings: dict[str, Any] = {}  # further arguments of its class
+    stores: dict[str, Path] = {}  # modality -> feature store whose layers it reads instead
+    history: Count = 10
+    width: Count = 64
+    epochs: Count = 20
+    patience: Count = 4
+    batch: Count = 64
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    modality_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
+    tower_weight: NotNegative = 0.0
+    align: Literal["none", "infonce", "gram"] = "none"
+    align_weight: NotNegative = 0.05
+    seed: int = 0
 
 
 class HiddenConfig(Section):

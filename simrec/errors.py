@@ -20,7 +20,7 @@ def nearest(name: str, options: Iterable[str]) -> str:
     Returns:
         "did you mean 'x'?" where one is close, else "expected one of a, b, c".
     """
-    known = sorted(options)
+    known = sorted(set(options))
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"

@@ -1,5 +1,6 @@
 """Files that are whole or absent: everything is written to a temporary name and renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from simrec.errors import SimrecError
 
+FULL = 2**20  # free bytes below which a write that fails is taken to have failed for want of room
+
 
 def home() -> Path:
     """Return the data home: SIMREC_HOME, else ~/.cache/simrec."""
@@ -30,6 +33,20 @@ def _umask() -> int:
 
 
 @contextmanager
+def _told_when_full(folder: Path) -> Iterator[None]:
+    """Turn what safetensors and PyTorch raise on a full disk into the OSError that others raise."""
+    try:
+        yield
+    except (OSError, SimrecError):
+        raise
+    except Exception as error:
+        if shutil.disk_usage(folder).free > FULL:
+            raise
+        reason = os.strerror(errno.ENOSPC)
+        raise OSError(errno.ENOSPC, reason, str(folder)) from error
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it on success, delete it on any error."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +54,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _told_when_full(path.parent):
+            yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp lets only its owner read
         temporary.replace(path)
     finally:
@@ -50,7 +68,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        yield temporary
+        with _told_when_full(path.parent):
+            yield temporary
         temporary.chmod(0o777 & ~_umask())
         if path.exists():
             shutil.rmtree(path)

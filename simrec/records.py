@@ -166,6 +166,10 @@ def read_record(folder: Path) -> RunRecord:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        if not folder.is_dir():
+            again = "name a folder such as runs/STUDY/STRATEGY/seed-0"
+        elif runs := sorted(folder.glob("**/seed-*/run.json")):  # a study's folder: keep it
+            again = f"name one such as {runs[0].parent}"
         raise SimrecError(f"{folder} has no run.json; expected a run folder; {again}") from error
     except (OSError, ValueError) as error:
         raise SimrecError(f"{path} is not readable JSON ({error}); {again}") from error

@@ -16,7 +16,7 @@ from typing import Any
 from simrec.config import StudyConfig
 from simrec.errors import SimrecError
 from simrec.progress import Bars
-from simrec.records import read_run
+from simrec.records import read_record, read_run
 from simrec.stages.inputs import Inputs
 from simrec.stages.teaching import Say
 
@@ -54,6 +54,19 @@ def is_done(inputs: Inputs, strategy: str, seed: int) -> bool:
         return read_run(folder).record.config_hash == inputs.run_key(strategy, seed)
     except SimrecError:
         return False  # a broken run is made again
+
+
+def to_be_replaced(inputs: Inputs) -> int:
+    """Return how many whole runs of this study, made with other settings, a new one replaces."""
+    config, found = inputs.config, 0
+    for name in (*config.online.strategies, *config.online.controls):
+        for seed in config.seeds:
+            try:
+                old = read_record(run_folder(inputs, name, seed)).config_hash
+            except SimrecError:
+                continue  # nothing, or nothing that can be read
+            found += old != inputs.run_key(name, seed)
+    return found
 
 
 def plan(inputs: Inputs) -> tuple[list[Job], list[Job], int]:
@@ -120,6 +133,12 @@ def run_study(config: StudyConfig, root: Path, *, bars: Bars, say: Say, workers:
     pretrainings, runs, done = plan(inputs)
     if done:
         say(f"{done} of {done + len(runs)} runs are already done and are skipped.")
+    if replaced := to_be_replaced(inputs):
+        say(
+            f"replacing {replaced} run{'s' * (replaced > 1)} in {inputs.folder} made with other "
+            "settings, data or an older simrec; to keep both, stop now and give this study another "
+            f"name, for example --set study={config.study}-2"
+        )
     _work(inputs, [*pretrainings, *runs], bars, say, workers)
     return [
         run_folder(inputs, name, seed)

@@ -87,9 +87,12 @@ def check_together(runs: Sequence[tuple[Path, RunRecord]]) -> None:
         for what in ("study", "world", "budget_env_steps"):
             mine, theirs = getattr(first, what), getattr(record, what)
             if mine != theirs:
+                step = "give the runs of one study"
+                if what != "study":
+                    step = "run the study again with all its seeds and strategies, or " + step
                 raise SimrecError(
                     f"cannot compare {first_folder} ({what} {mine}) with {folder} "
-                    f"({what} {theirs}); give the runs of one study"
+                    f"({what} {theirs}); {step}"
                 )
         for name in ("random", "oracle"):
             if name not in record.bounds:

@@ -60,7 +60,7 @@ def test_which_device(
     ("device", "said"),
     [
         ("cuda", "learner.device is 'cuda', but learner 'kac' runs on the CPU"),
-        ("gpu", "'learner.device' is 'gpu'; value error, expected auto, cpu, cuda or cuda:N"),
+        ("gpu", "'learner.device' is 'gpu'; expected auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_a_device_that_cannot_be_had_is_one_sentence(

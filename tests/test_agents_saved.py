@@ -110,6 +110,34 @@ def test_recommendations_are_the_best_items_neither_met_nor_excluded(tmp_path: P
             "one item write ['film-1']",
         ),
         (
+            {"history": [5]},
+            "the history holds 5; expected an item id (text) or a pair of an id and whether it was "
+            "liked, such as ('12', True)",
+        ),
+        (
+            {"history": [("film-1",)]},
+            "the history holds ('film-1',); expected an item id (text) or a pair of an id and "
+            "whether it was liked, such as ('12', True)",
+        ),
+        (
+            {"history": None},
+            "the history is None; expected a list of ids or (id, liked) pairs; for a new user "
+            "write []",
+        ),
+        (
+            {"history": {"film-1": False}},
+            "the history is {'film-1': False}; expected a list of ids or (id, liked) pairs; for a "
+            "new user write []",
+        ),
+        ({"history": [], "k": 2.5}, "k is 2.5; expected a whole number of items"),
+        ({"history": [], "exclude": "film-1"}, "exclude is 'film-1'; expected a list of item ids"),
+        ({"history": [], "exclude": [7]}, "an item id is 7; expected text, for example '7'"),
+        (
+            {"history": [], "exclude": ["zzz"]},
+            "item 'zzz' is not in the catalogue this policy was trained on; its ids are such as "
+            "'film-0'",
+        ),
+        (
             {"history": [], "k": 0},
             "k is 0; expected 1 to 40, the items that are neither in the history nor excluded",
         ),

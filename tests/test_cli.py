@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simrec.cli import main
+from tests.run_folders import write_study
 
 TOY = """
 study: small
@@ -90,6 +91,30 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert re.fullmatch(rf"simrec: {sentence}", lines[0])
 
 
+def test_a_study_ends_with_where_it_is_and_says_what_it_replaces(
+    tmp_path: Path,
+    data_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, runs = tmp_path / "study.yaml", tmp_path / "runs"
+    content = f"{TOY}online: {{env_steps: 2000, strategies: [], controls: [random], n_envs: 16}}\n"
+    path.write_text(content, encoding="utf-8")
+    words = ["run", str(path), "--runs", str(runs), "--workers", "1"]
+    assert simrec(monkeypatch, *words) == 0
+    answer = capsys.readouterr()
+    assert answer.out.endswith(
+        f"\nresults: {runs}/small; to see them again: simrec compare {runs}/small\n"
+        f"the dashboard: simrec app --runs {runs}\n"
+    )
+    assert "replacing" not in answer.err
+    assert simrec(monkeypatch, *words, "--set", "online.env_steps=2500") == 0
+    assert (
+        f"replacing 1 run in {runs}/small made with other settings, data or an older simrec; to "
+        "keep both, stop now and give this study another name, for example --set study=small-2"
+    ) in capsys.readouterr().err.splitlines()
+
+
 def test_comparing_an_empty_folder_says_how_to_make_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +124,35 @@ def test_comparing_an_empty_folder_says_how_to_make_runs(
     assert answer.err == (
         f"simrec: there are no runs under {tmp_path}; make some with 'simrec run'\n"
     )
+
+
+@pytest.mark.parametrize("words", ["report {runs} -o {file}/page.html", "plot {runs} -o {file}"])
+def test_a_place_that_cannot_be_written_to_is_one_sentence(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way", encoding="utf-8")
+    runs = write_study(tmp_path / "runs", seeds=2)
+    assert simrec(monkeypatch, *words.format(runs=runs, file=file).split()) == 2
+    assert re.fullmatch(
+        rf"simrec: cannot read or write '{re.escape(str(file))}.*' "
+        r"\((Not a directory|File exists)\)"
+        "; expected a place that exists and that you may write to; name another, or mend its "
+        "permissions\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_a_strategy_that_nobody_ran_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = write_study(tmp_path / "runs", seeds=1)
+    words = ["plot", str(runs), "-o", str(tmp_path / "figures"), "--strategy", "sratch"]
+    assert simrec(monkeypatch, *words) == 2
+    assert capsys.readouterr().err == (
+        "simrec: no run here is of strategy 'sratch'; did you mean 'scratch'?\n"
+    )
+    assert not (tmp_path / "figures").exists()
 
 
 def test_a_world_that_needs_no_personal_choice_is_refused(

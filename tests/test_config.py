@@ -1,5 +1,6 @@
 """Study files: what is read, and one sentence for everything that is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,25 @@ def test_the_demo_is_shipped() -> None:
             "study: a\nlearner: {name: ppo}",
             "'learner.name' is 'ppo'; input should be 'kac' or 'a2c'",
         ),
+        ("study: a\ndata: toy", "'data' is 'toy'; expected keys, each with a value"),
+        ("study: a\ndata:", "'data' is empty; expected keys, each with a value"),
+        ("study: a\nseeds: 3", "'seeds' is 3; expected a list such as [3]"),
+        ("study: a\nonline: {strategies: [ft, ft]}", "'online.strategies' is ['ft', 'ft']; each "
+         "can be listed once only, remove the others"),
+        ("study: a\nonline: {strategies: [], controls: []}", "'online' is {'strategies': [], "
+         "'controls': []}; no strategy and no control is left; list one or more"),
+        ("study: a\nonline: {env_steps: 1e5}", "'online.env_steps' is '1e5'; input should be a "
+         "valid integer, unable to parse string as an integer; YAML reads this as text, write "
+         "100000"),
+        ("study: a\nworld: {intercept_shift: .nan}", "'world.intercept_shift' is nan; expected a "
+         "finite number"),
+        ("study: a\nworld: {user_scale: .inf}", "'world.user_scale' is inf; expected a finite "
+         "number"),
+        ("study: a\nworld: {shrinkage: lots}", "'world.shrinkage' is 'lots'; expected a positive "
+         "number, or 'chosen' for cross-validation"),
+        ("study: a\nworld: {shifts: [{date: 1, siz: 2, topics: [x]}]}",
+         "unknown key 'world.shifts.0.siz'; did you mean 'size'?"),
+        ("study: a\n3: b", "'3' is 3; expected a name in its place"),
         ("study: a\nseeds: [0, x]", "'seeds.1' is 'x'; input should be a valid integer, unable "
          "to parse string as an integer"),
     ],
@@ -106,7 +126,20 @@ def test_invalid_yaml_is_one_sentence_with_the_line(tmp_path: Path) -> None:
     assert found.endswith("; mend that line")
 
 
-@pytest.mark.parametrize(("text", "kind"), [("- a\n- b\n", "list"), ("", "NoneType")])
+@pytest.mark.parametrize("text", ["study: a\nstudy: b\n", "study: a\nworld: {seed: 1, seed: 2}"])
+def test_a_key_written_twice_is_refused(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
+    assert re.fullmatch(
+        rf"{re.escape(str(path))} is not valid YAML: the key '(study|seed)' is there twice in line "
+        "2, .*; mend that line",
+        sentence(path),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("- a\n- b\n", "a list"), ("", "nothing"), ("a", "one text"), ("3", "one value")],
+)
 def test_a_file_without_keys_is_refused(text: str, kind: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     assert sentence(path) == f"{path} holds {kind}; expected keys such as 'study:'"

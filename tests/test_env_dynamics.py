@@ -255,6 +255,17 @@ def test_wrong_actions_are_refused_in_a_sentence(actions, sentence):
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize("action", [[3], np.array([3]), [3, 4]])
+def test_one_user_is_shown_one_item_by_its_number(action):
+    env = RecommendEnv(constant_world(0.5, rules=Rules()))
+    env.reset(seed=0)
+    assert not env.action_space.contains(action)
+    with pytest.raises(SimrecError, match=r"^the action has shape \(\d,\); expected one integer, "):
+        env.step(action)
+    for number in (3, np.int32(4), np.array(5)):
+        env.step(number)
+
+
 def test_misuse_is_refused_in_a_sentence():
     world = constant_world(0.0, rules=Rules(patience=1))
     env = RecommendEnv(world)

@@ -2,6 +2,7 @@
 
 import gymnasium
 import numpy as np
+import pytest
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -9,6 +10,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from simrec.envs.sb3 import SB3VecEnv
 from simrec.envs.vector import RecommendVectorEnv
 from simrec.envs.world import Rules
+from simrec.errors import SimrecError
 from tests.env_worlds import constant_world, random_world
 
 
@@ -20,6 +22,13 @@ class FeedbackOnly(BaseFeaturesExtractor):
 
     def forward(self, obs):
         return obs["feedback"]
+
+
+def test_an_environment_of_others_is_refused():
+    with pytest.raises(
+        SimrecError, match=r"^SB3VecEnv got a \w+; expected a vector environment of"
+    ):
+        SB3VecEnv(gymnasium.make_vec("CartPole-v1", num_envs=2))
 
 
 def test_a_session_that_ends_reports_what_sb3_needs():

@@ -1,11 +1,13 @@
 """Files are whole or absent, readable like any other, and named by what is in them."""
 
+import errno
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from simrec import files
 from simrec.errors import SimrecError, nearest
 from simrec.files import atomic_file, atomic_folder, fingerprint, home, write_json
 
@@ -16,6 +18,18 @@ def test_an_error_leaves_neither_the_file_nor_a_temporary_one(tmp_path: Path) ->
         temporary.write_text("half")
         raise RuntimeError
     assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_what_other_libraries_raise_on_a_full_disk_becomes_the_error_of_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "FULL", 2**80)  # every disk counts as full
+    with pytest.raises(OSError, match="No space left") as error, atomic_folder(tmp_path / "run"):
+        raise RuntimeError("unexpected pos 64 vs 0")
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path))
+    with pytest.raises(SimrecError, match="as it was"), atomic_file(tmp_path / "a.json"):
+        raise SimrecError("as it was")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_keeps_the_folder_that_was_there(tmp_path: Path) -> None:

@@ -132,11 +132,11 @@ def test_answers_kept_when_the_server_was_part_of_the_name_are_found(
     ("words", "sentence"),
     [
         (["teacher={kind: recorded, rounds: 2}"], "'teacher' is {'kind': 'recorded', 'rounds': 2}; "
-         "value error, 'rounds' is 2, but a recorded teacher is asked all it recorded in the first "
+         "'rounds' is 2, but a recorded teacher is asked all it recorded in the first "
          "round and knows no other answer; set rounds to 1 or take another kind"),
         (["teacher={refresh_sources: {policy: 1}}"], "'teacher' is {'refresh_sources': {'policy': "
-         "1}}; value error, 'refresh_sources' is read where rounds is above 1; remove it"),
-        (["reward={pessimism: 1}"], "'reward' is {'pessimism': 1}; value error, 'pessimism' is 1, "
+         "1}}; 'refresh_sources' is read where rounds is above 1; remove it"),
+        (["reward={pessimism: 1}"], "'reward' is {'pessimism': 1}; 'pessimism' is 1, "
          "but one member has nobody to disagree with; set members to 2 or more"),
         (["reward={position_correction: true}", "teacher.form=yesno"],
          "'reward.position_correction' needs candidates that are judged together in a prompt; "

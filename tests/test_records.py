@@ -85,6 +85,13 @@ def test_broken_folders_are_named_in_one_sentence(tmp_path: Path) -> None:
     a = _made(tmp_path / "a")
     (a / "run.json").unlink()
     assert sentence(a) == f"{a} has no run.json; expected a run folder; {again}"
+    assert sentence(tmp_path / "none").endswith(
+        "; name a folder such as runs/STUDY/STRATEGY/seed-0"
+    )
+    inside = _made(tmp_path / "study" / "ft" / "seed-0")
+    assert sentence(tmp_path / "study").endswith(
+        f"expected a run folder; name one such as {inside}"
+    )
 
     b = _made(tmp_path / "b")
     (b / "run.json").write_text('{"schema": 1, ')

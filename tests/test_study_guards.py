@@ -67,10 +67,10 @@ def test_scratch_has_no_labels_to_shuffle() -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("seeds=[]", "'seeds' is []; tuple should have at least 1 item after validation, not 0"),
+        ("seeds=[]", "'seeds' is []; expected a list of 1 or more"),
         (
             "seeds=[1, 1]",
-            "'seeds' is [1, 1]; value error, each can be listed once only, remove the others",
+            "'seeds' is [1, 1]; each can be listed once only, remove the others",
         ),
     ],
 )

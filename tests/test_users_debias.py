@@ -149,6 +149,36 @@ def test_friends_are_rows_of_the_log_and_strangers_are_left_out(tmp_path, toy_da
     assert friend_pairs(toy_data).shape == (0, 2)
 
 
+def test_friends_who_are_no_numbers_are_refused(tmp_path):
+    import pandas as pd
+
+    data = read_tidy(coat_like(tmp_path / "set"), name="set")
+    friends = pd.DataFrame({"user_id": [5, 7, 9], "friends": [["7"], ["5"], []]})
+    friends.to_parquet(tmp_path / "set" / "users.parquet")
+    with pytest.raises(SimrecError, match=r"^users.parquet: friends holds '7' in row 0; expected "):
+        friend_pairs(data)
+
+
+def test_a_matrix_of_propensities_is_read_by_ids_and_follows_a_filter(tmp_path):
+    import pandas as pd
+
+    folder = coat_like(tmp_path / "set")
+    log = pd.read_parquet(folder / "interactions.parquet").drop(columns=["propensity", "split"])
+    log.to_parquet(folder / "interactions.parquet")
+    (folder / "features").mkdir()
+    path = folder / "features" / "propensity_user_by_item.npy"
+    np.save(path, np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.7, 0.8, 0.9]]))
+    data = read_tidy(folder, name="set").filtered(min_item_events=1, min_user_events=2)
+    assert data.log.n_users == 2  # users 5 and 7: the third row is of user 9, who did nothing
+    assert event_columns(data).propensity == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    np.save(path, np.full((2, 3), 0.5))
+    with pytest.raises(SimrecError, match=r"has shape \(2, 3\); expected \(3, 3\), users by items"):
+        split_dataset(data, seed=0, history=1)
+    path.write_bytes(b"no numbers")
+    with pytest.raises(SimrecError, match=r"^propensity_user_by_item.npy cannot be read \("):
+        split_dataset(data, seed=0, history=1)
+
+
 def test_a_propensity_of_zero_is_refused(tmp_path):
     import pandas as pd
 

@@ -19,7 +19,7 @@ from simrec.cli.prefer import prefer_app
 from simrec.cli.strategies import strategies
 from simrec.cli.teacher import teacher_app
 from simrec.cli.tune import tune_command
-from simrec.cli.usage import USAGE_ERROR, usage_sentence
+from simrec.cli.usage import USAGE_ERROR, file_sentence, usage_sentence
 from simrec.errors import SimrecError
 
 app = typer.Typer(
@@ -82,7 +82,11 @@ def run(
     workers: Workers = None,
 ) -> None:
     """Do a whole study: data, items, users, teacher, pretraining, online strategies, table."""
-    compare_command(_study(study, overrides, root, workers), None)
+    runs = _study(study, overrides, root, workers)
+    compare_command(runs, None)
+    folder = runs[0].parents[1]
+    typer.echo(f"\nresults: {folder}; to see them again: simrec compare {folder}")
+    typer.echo(f"the dashboard: simrec app --runs {root}")
 
 
 @app.command()
@@ -127,6 +131,15 @@ def main() -> None:
         sentence = usage_sentence(error)
         if sentence:
             typer.echo(f"simrec: {sentence}", err=True)
+        code = 2
+    except OSError as error:
+        typer.echo(f"simrec: {file_sentence(error)}", err=True)
+        code = 2
+    except MemoryError as error:
+        typer.echo(
+            f"simrec: out of memory ({error}); ask for less, or use a machine with more memory",
+            err=True,
+        )
         code = 2
     except typer.Abort:
         typer.echo("stopped", err=True)

@@ -30,6 +30,7 @@ def plot_command(
     Several studies give a pair of figures each, and all of them side by side in worlds.pdf.
     """
     from simrec.compare import compare_studies
+    from simrec.errors import SimrecError, nearest
     from simrec.figures import curves_figure, differences_figure, write_pdf, write_png
     from simrec.figures_worlds import worlds_figure
     from simrec.findings import pair_rows
@@ -37,6 +38,10 @@ def plot_command(
     write = {Kind.pdf: write_pdf, Kind.png: write_png}[kind]
     ink = "#000000"
     comparisons = compare_studies(paths)
+    known = {name for comparison in comparisons for name in comparison.strategies}
+    for name in strategy or ():
+        if name not in known:
+            raise SimrecError(f"no run here is of strategy '{name}'; {nearest(name, known)}")
     made = []
     for comparison in comparisons:
         first = f"{comparison.study}-" if len(comparisons) > 1 else ""

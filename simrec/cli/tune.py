@@ -12,7 +12,7 @@ def tune_command(
     trials: Annotated[int, typer.Option(min=1, help="Tries of each arm, the same for all.")] = 20,
     seeds: Annotated[str, typer.Option(help="Tuning seeds, 100 or more.")] = "100,101,102",
     measure: Annotated[str, typer.Option(help="early, middle, late or area.")] = "area",
-    out: Annotated[Path, typer.Option(help="Folder of the studies written.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the studies written.")] = Path(
         "configs/tuned"
     ),
     overrides: Annotated[

@@ -1,5 +1,6 @@
-"""What is wrong with a command line, in one sentence."""
+"""What is wrong with a command line, or with the files it names, in one sentence."""
 
+import errno
 import re
 from difflib import get_close_matches
 from typing import Any
@@ -34,6 +35,20 @@ def usage_sentence(error: Any) -> str:
         return f"{_lower(error.message)}; see 'simrec --help'"
     pieces = " ".join(error.ctx.command.collect_usage_pieces(error.ctx))
     return f"'{path}' {_lower(error.message)}; expected '{path} {pieces}'"
+
+
+def file_sentence(error: OSError) -> str:
+    """Return one sentence about a file that cannot be read or written."""
+    if error.errno == errno.ENOSPC:
+        return (
+            f"no space is left on the disk ({error}); make room and run the same command again: "
+            "what is done is kept"
+        )
+    where = f"'{error.filename}'" if error.filename else "a file"
+    return (
+        f"cannot read or write {where} ({error.strerror or error}); expected a place that exists "
+        "and that you may write to; name another, or mend its permissions"
+    )
 
 
 def _option(error: Any) -> str:

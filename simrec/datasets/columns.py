@@ -5,6 +5,7 @@ Read from the data set's folder on demand: `split` and `propensity` of interacti
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from simrec.datasets.dataset import Dataset
 from simrec.datasets.parquet import integers, is_list, kind_name, read_table, strings
 from simrec.datasets.tidy import LOG, USERS
+from simrec.datasets.tidy_items import FILE as ITEMS
 from simrec.errors import SimrecError
 from simrec.interactions import Part, Split, split_log
 
@@ -32,10 +34,11 @@ def event_columns(dataset: Dataset) -> EventColumns:
     """Return the `split` and `propensity` of every event of a data set's log.
 
     Where interactions.parquet has no propensity, the matrix of users by items beside the features
-    is looked up, if there is one and the data set was not filtered.
+    is looked up, if there is one: users in the order of their user_id, items of their item_id.
 
     Raises:
-        SimrecError: A propensity is not in (0, 1], or the folder's log has changed.
+        SimrecError: A propensity is not in (0, 1], the matrix has another shape, or the folder's
+            log has changed.
     """
     if dataset.folder is None:
         return EventColumns(None, None)
@@ -53,7 +56,8 @@ def event_columns(dataset: Dataset) -> EventColumns:
     if "propensity" in table.column_names:
         propensity = _numbers(table)[rows]
     else:
-        propensity = _from_matrix(dataset)
+        propensity = _from_matrix(dataset.folder, table)
+        propensity = None if propensity is None else propensity[rows]
     if propensity is not None and not ((propensity > 0) & (propensity <= 1)).all():
         worst = propensity[~((propensity > 0) & (propensity <= 1))][0]
         raise SimrecError(
@@ -74,20 +78,30 @@ def _numbers(table: Any) -> NDArray[np.float64]:
         ) from error
 
 
-def _from_matrix(dataset: Dataset) -> NDArray[np.float64] | None:
-    """Return what the matrix of users by items says of each event, or None without one."""
-    assert dataset.folder is not None
-    path = dataset.folder / "features" / PROPENSITY
-    if not path.is_file() or dataset.rows is not None:
+def _from_matrix(folder: Path, table: Any) -> NDArray[np.float64] | None:
+    """Return what the matrix of users by items says of each event of the log, None without one."""
+    path = folder / "features" / PROPENSITY
+    if not path.is_file():
         return None
-    matrix = np.load(path, allow_pickle=False)
-    wanted = (dataset.log.n_users, dataset.log.n_items)
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise SimrecError(
+            f"{PROPENSITY} cannot be read ({error}); expected numbers, users by items; write it "
+            "again or remove it"
+        ) from error
+    users, items = (integers(table, name, LOG) for name in ("user_id", "item_id"))
+    known = users
+    if (folder / USERS).is_file():
+        known = integers(read_table(folder / USERS, ("user_id",)), "user_id", USERS)
+    ids = np.unique(known)
+    wanted = (len(ids), read_table(folder / ITEMS, ()).num_rows)
     if matrix.shape != wanted:
         raise SimrecError(
             f"{PROPENSITY} has shape {matrix.shape}; expected {wanted}, users by items; correct or "
             "remove it"
         )
-    return np.asarray(matrix[dataset.log.user, dataset.log.item], dtype=np.float64)
+    return np.asarray(matrix[np.searchsorted(ids, users), items], dtype=np.float64)
 
 
 def split_dataset(dataset: Dataset, *, seed: int, history: int = 10, **shares: float) -> Split:
@@ -121,7 +135,7 @@ def friend_pairs(dataset: Dataset) -> NDArray[np.int64]:
     Empty where users.parquet has no column `friends`. Friends who are not in the log are left out.
 
     Raises:
-        SimrecError: The column does not hold lists of user ids.
+        SimrecError: The column does not hold lists of user_id.
     """
     path = None if dataset.folder is None else dataset.folder / USERS
     if path is None or not path.is_file():
@@ -131,6 +145,14 @@ def friend_pairs(dataset: Dataset) -> NDArray[np.int64]:
         return np.zeros((0, 2), dtype=np.int64)
     if not is_list(table.schema.field("friends").type):
         raise SimrecError(f"{USERS}: column 'friends' holds no lists; expected lists of user ids")
+    listed = table["friends"].to_pylist()
+    for row, friends in enumerate(listed):
+        wrong = [other for other in friends or () if not isinstance(other, int)]
+        if wrong:
+            raise SimrecError(
+                f"{USERS}: friends holds {wrong[0]!r} in row {row}; expected lists of user_id, "
+                "which are whole numbers; convert the lists"
+            )
     ids = integers(table, "user_id", USERS)
     names = [str(i) for i in ids]
     if "source_id" in table.column_names:
@@ -138,8 +160,8 @@ def friend_pairs(dataset: Dataset) -> NDArray[np.int64]:
     row_of_name = {name: row for row, name in enumerate(dataset.log.user_ids)}
     row_of_id = {int(i): row_of_name.get(name, -1) for i, name in zip(ids, names, strict=True)}
     pairs = [
-        (row_of_id[int(one)], row_of_id.get(int(other), -1))
-        for one, friends in zip(ids, table["friends"].to_pylist(), strict=True)
+        (row_of_id[int(one)], row_of_id.get(other, -1))
+        for one, friends in zip(ids, listed, strict=True)
         for other in friends or ()
     ]
     found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
