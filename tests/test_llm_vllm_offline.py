@@ -8,17 +8,20 @@ import pytest
 from simrec.datasets.tidy import read_tidy
 from simrec.errors import SimrecError
 from simrec.llm.ask import LLMTeacher
-from simrec.llm.backends import language_model
+from simrec.llm.backends import language_model, vllm_lm
 from simrec.llm.cache import AnswerCache
 from simrec.llm.elicit import make_questions
 from simrec.llm.forms import make_form
 from simrec.llm.prompts import told
-from simrec.llm.protocol import LanguageModel, LLMPrompt
+from simrec.llm.protocol import LanguageModel, LLMPrompt, Reply
 from simrec.llm.templates import SHIPPED
 from simrec.randomness import generator
 from simrec.testing import check_language_model
 from tests.tiny_lm import save_tiny
+from tests.trained_llm import ROOT
+from tests.trained_questions import FACTS, bar, genre_scores, known_facts
 from tests.vllm_checks import (
+    CHOICES,
     CONTEXT,
     LONG,
     PROMPTS,
@@ -37,7 +40,10 @@ ENGINE = {
     "max_model_len": CONTEXT,
     "enforce_eager": True,
     "max_num_seqs": 16,
+    "block_size": 32,  # without a card it would be 128: most of these prompts is less
 }
+ROUNDING = 1e-3  # nats, of float32 sums in another order
+TRAINED = ROOT / ".venv-llm" / "smollm2"  # `make test-llm` writes it
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +66,45 @@ def test_it_keeps_the_protocol_and_says_what_transformers_says(offline: Language
     assert [r.prompt_tokens for r in theirs] == [r.prompt_tokens for r in mine]
     long, short = offline.complete([LONG, PROMPTS[0]], max_tokens=12)
     assert (long.valid, long.finish, short.valid) == (False, "error", True)
+
+
+def test_choices_have_the_numbers_transformers_gives(
+    offline: LanguageModel, tiny: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """float32 on both sides; some choices are tokens, some several, one begins another."""
+    from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
+
+    choices = (*CHOICES, "1. A film", "a choice of many tokens")
+    mine = language_model(f"transformers:{tiny}").complete(PROMPTS, max_tokens=1, choices=choices)
+    theirs = offline.complete(PROMPTS, max_tokens=1, choices=choices)
+    apart = [abs(a[c] - b[c]) for a, b in zip(_told(mine), _told(theirs), strict=True) for c in a]
+    print(f"apart by at most {max(apart):.1e}")
+    assert max(apart) < ROUNDING
+    assert [r.choice for r in theirs] == [r.choice for r in mine]
+    assert [r.prompt_tokens for r in theirs] == [r.prompt_tokens for r in mine]
+    long, short = offline.complete([LONG, PROMPTS[0]], max_tokens=1, choices=choices)
+    assert (long.valid, long.finish, short.valid) == (False, "error", True)
+    (alone,) = _told([short])
+    assert max(abs(alone[c] - _told(theirs)[0][c]) for c in choices) < ROUNDING
+    assert vllm_lm.MOST_TOKENS <= MAX_LOGPROB_TOKEN_IDS
+    monkeypatch.setattr(vllm_lm, "MOST_TOKENS", 2)  # the same in more requests
+    (told,) = _told(offline.complete(PROMPTS[:1], max_tokens=1, choices=choices))
+    assert max(abs(told[c] - _told(mine)[0][c]) for c in choices) < ROUNDING
+
+
+def _told(replies: list[Reply]) -> list[dict[str, float]]:
+    return [dict(reply.logprobs or {}) for reply in replies]
+
+
+@pytest.mark.skipif(not TRAINED.is_dir(), reason="no trained model here; run make test-llm")
+def test_a_trained_model_knows_plain_facts_as_by_transformers():
+    """Asked by structured outputs it found 6 of the 24 facts, what guessing finds."""
+    model = language_model(f"vllm:{TRAINED}", engine={**ENGINE, "max_model_len": 1024})
+    right, pairs = known_facts(model)
+    print(f"vllm: {right} of {len(FACTS)} facts, {pairs} of 6 pairs")
+    assert right >= bar(1e-3)
+    mine = genre_scores(language_model(f"transformers:{TRAINED}"))
+    assert np.abs(genre_scores(model) - mine).max() < ROUNDING
 
 
 def test_real_films_are_judged(offline: LanguageModel, shared_data: Path, tmp_path: Path):

@@ -12,16 +12,23 @@ from simrec.files import fingerprint
 from simrec.llm.backends.batches import by_length
 from simrec.llm.backends.chat_body import messages
 from simrec.llm.backends.model_folder import model_folder, weights_hash
+from simrec.llm.backends.next_tokens import beginnings, summed
+from simrec.llm.backends.offered import offered
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
 from simrec.llm.request import Answer, Request, answer_all, make_request
 from simrec.llm.token_scores import TokenScore, choice_logprobs
 
+MOST_TOKENS = 128  # whose probabilities vLLM tells in one request (MAX_LOGPROB_TOKEN_IDS)
+
 
 class VllmLM(Completes):
-    """`vllm.LLM` offline, with structured outputs for choices and schemas.
+    """`vllm.LLM` offline, greedy, with structured outputs for schemas.
 
-    Replies are greedy. Log-probabilities of choices are those vLLM tells of the first places; see
-    `simrec.llm.token_scores`.
+    Choices are scored whole and with the end of the reply, the numbers that `TransformersLM`
+    defines; see `next_tokens`. Asked by structured outputs, a choice is spelt by the likeliest
+    tokens that its letters allow ("B", "er", "l", "in" where "Paris" is meant), the numbers are
+    shares among what is allowed, and nothing is told of an end. With pictures they are still asked
+    so, as no reply is begun there, and scored by the tokens told; see `simrec.llm.token_scores`.
     """
 
     def __init__(
@@ -69,8 +76,12 @@ class VllmLM(Completes):
 
     @cached_property
     def name(self) -> str:
-        """Folder name, hash of its files and of the engine's arguments, which can move numbers."""
-        return f"vllm:{self.folder.name}-{weights_hash(self.folder)}-{fingerprint(self.engine)[:8]}"
+        """Folder name, hash of its files and of the engine's arguments, which can move numbers.
+
+        "+scored": answers that are kept from before choices were scored whole are other numbers.
+        """
+        engine = fingerprint(self.engine)[:8]
+        return f"vllm:{self.folder.name}-{weights_hash(self.folder)}-{engine}+scored"
 
     @cached_property
     def _llm(self) -> Any:
@@ -111,7 +122,8 @@ class VllmLM(Completes):
         """Run batches; see LanguageModel.
 
         A prompt with which a reply of max_tokens would overrun the model's context is not run; its
-        reply is not valid.
+        reply is not valid. `max_tokens` does not limit choices, other than of prompts with
+        pictures.
         """
         request = make_request(max_tokens=max_tokens, choices=choices, schema=schema)
         for first in range(0, len(prompts), self.batch_size):
@@ -121,50 +133,109 @@ class VllmLM(Completes):
                 on_reply(n, reply)
 
     def _ask(self, batch: Sequence[LLMPrompt], request: Request) -> list[Answer]:
-        from vllm import SamplingParams
-        from vllm.sampling_params import StructuredOutputsParams
-
-        form: dict[str, Any] = {}
+        inputs = [self._tokens(p) for p in batch]
+        seen = [n for n, prompt in enumerate(batch) if prompt.images]
+        read = [n for n, prompt in enumerate(batch) if not prompt.images]
+        answers: dict[int, Answer] = {}
         if request.choices is not None:
-            form["structured_outputs"] = StructuredOutputsParams(choice=list(request.choices))
-            form["logprobs"] = 20
-        elif request.schema is not None:
-            form["structured_outputs"] = StructuredOutputsParams(json=request.schema)
-        options = SamplingParams(temperature=0.0, max_tokens=request.max_tokens, **form)
-        tokenizer = self._llm.get_tokenizer()
-        context = int(self._llm.model_config.max_model_len)
-        inputs: list[Any] = [self._tokens(tokenizer, p) for p in batch]
-        answers = [
-            Answer(
-                "",
-                "error",
-                len(row),
-                error=f"its {len(row)} tokens and {request.max_tokens} for the reply are more than "
-                f"the model's {context}",
-            )
-            for row in inputs
-        ]
-        fits = [n for n, row in enumerate(inputs) if len(row) + request.max_tokens <= context]
-        seen = [n for n in fits if batch[n].images]
-        read = [n for n in fits if not batch[n].images]
+            asked = [inputs[n] for n in read]
+            answers |= zip(read, self._score(asked, request.choices), strict=True)
+            read = []
+        fits = []
+        for n in (*read, *seen):
+            if len(inputs[n]) + request.max_tokens <= self._context:
+                fits.append(n)
+            else:
+                answers[n] = self._too_long(len(inputs[n]), request.max_tokens)
         outputs: list[Any] = []
-        if read:
-            rows = [{"prompt_token_ids": inputs[n]} for n in read]
+        options = _written(request)
+        if rows := [{"prompt_token_ids": inputs[n]} for n in fits if not batch[n].images]:
             outputs += self._llm.generate(rows, options, use_tqdm=False)
-        if seen:
-            chats = [messages(batch[n]) for n in seen]
+        if chats := [messages(batch[n]) for n in fits if batch[n].images]:
             outputs += self._llm.chat(chats, options, use_tqdm=False)
-        for n, output in zip([*read, *seen], outputs, strict=True):
-            answers[n] = _answer(output, request)
+        answers |= {n: _answer(output, request) for n, output in zip(fits, outputs, strict=True)}
+        return [answers[n] for n in range(len(batch))]
+
+    def _score(self, prompts: list[list[int]], choices: Sequence[str]) -> list[Answer]:
+        """Score every choice after each prompt, in one call of the engine.
+
+        Args:
+            prompts: Their tokens.
+            choices: As they were offered.
+        """
+        from vllm import SamplingParams
+
+        offer = offered(choices, self._option)
+        asked = [
+            (beginning, tokens[first : first + MOST_TOKENS])
+            for beginning, tokens in beginnings(offer.rows, self._ends).items()
+            for first in range(0, len(tokens), MOST_TOKENS)
+        ]
+        # the one token that vLLM insists on writing is not read
+        form: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1, "detokenize": False}
+        options = [SamplingParams(logprob_token_ids=tokens, **form) for _, tokens in asked]
+        longest = max(map(len, offer.rows)) + 1
+        fits = [n for n, prompt in enumerate(prompts) if len(prompt) + longest <= self._context]
+        # one prompt's requests follow each other, so that the first leaves the prompt to the others
+        rows = [{"prompt_token_ids": [*prompts[n], *begun]} for n in fits for begun, _ in asked]
+        outputs = self._llm.generate(rows, options * len(fits), use_tqdm=False) if rows else []
+        answers = [self._too_long(len(prompt), longest) for prompt in prompts]
+        for place, n in enumerate(fits):
+            told: dict[tuple[int, ...], dict[int, float]] = {}
+            own = outputs[place * len(asked) : (place + 1) * len(asked)]
+            for (begun, _), output in zip(asked, own, strict=True):
+                (table,) = output.outputs[0].logprobs
+                told.setdefault(begun, {}).update((t, s.logprob) for t, s in table.items())
+            answers[n] = offer.answer(summed(offer.rows, self._ends, told), len(prompts[n]))
         return answers
 
-    def _tokens(self, tokenizer: Any, prompt: LLMPrompt) -> list[int]:
+    @cached_property
+    def _context(self) -> int:
+        return int(self._llm.model_config.max_model_len)
+
+    @cached_property
+    def _ends(self) -> tuple[int, ...]:
+        """Tokens that end a reply, by the tokenizer and the model's own configuration."""
+        settings = self._llm.model_config.try_get_generation_config()
+        named = [self._llm.get_tokenizer().eos_token_id, settings.get("eos_token_id")]
+        ends = [t for e in named for t in (e if isinstance(e, list) else [e]) if t is not None]
+        return tuple(dict.fromkeys(ends))
+
+    def _too_long(self, length: int, reply: int) -> Answer:
+        return Answer(
+            "",
+            "error",
+            length,
+            error=f"its {length} tokens and {reply} for the reply are more than the model's "
+            f"{self._context}",
+        )
+
+    def _option(self, text: str) -> list[int]:
+        """Return the tokens of a reply, without the end token."""
+        return list(self._llm.get_tokenizer()(text, add_special_tokens=False)["input_ids"])
+
+    def _tokens(self, prompt: LLMPrompt) -> list[int]:
         """Return the prompt's tokens, those of pictures not counted."""
+        tokenizer = self._llm.get_tokenizer()
         if tokenizer.chat_template is None:
             return list(tokenizer(f"{prompt.text}\n")["input_ids"])
         chat = [{"role": "user", "content": prompt.text}]
         opened = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
         return list(tokenizer(opened, add_special_tokens=False)["input_ids"])
+
+
+def _written(request: Request) -> Any:
+    """Return vllm.SamplingParams for a reply that is written."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import StructuredOutputsParams
+
+    form: dict[str, Any] = {}
+    if request.choices is not None:
+        form["structured_outputs"] = StructuredOutputsParams(choice=list(request.choices))
+        form["logprobs"] = 20
+    elif request.schema is not None:
+        form["structured_outputs"] = StructuredOutputsParams(json=request.schema)
+    return SamplingParams(temperature=0.0, max_tokens=request.max_tokens, **form)
 
 
 def _answer(output: Any, request: Request) -> Answer:
