@@ -119,8 +119,8 @@ def test_a_description_ends_with_a_whole_word(limit: int, text: str) -> None:
          r"'qualty'; expected one of .*topic.*"),
         ("attributes=[topc]", r"teacher\.attributes: catalogue 'toy' has no attribute 'topc'; did "
          r"you mean 'topic'\?"),
-        ("attributes=[topic, topic]", r".*'teacher\.attributes' is \['topic', 'topic'\]; value "
-         "error, each can be listed once only, remove the others"),
+        ("attributes=[topic, topic]", r".*'teacher\.attributes' is \['topic', 'topic'\]; each "
+         "can be listed once only, remove the others"),
         ("description=-1", r".*'teacher\.description' is -1; input should be greater than or equal "
          "to 0"),
     ],

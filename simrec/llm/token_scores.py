@@ -26,9 +26,10 @@ def choice_logprobs(
     A choice has the sum of all first tokens that read as it ("yes", "Yes", " yes"), as each of them
     would have been taken for it, unless another choice begins alike ("1" beside "10" could go on).
     The choice taken has at least the product over the tokens that were written. The end of the
-    reply is not counted, other than in `TransformersLM`, and vLLM gives the probabilities before it
-    rules out what the choices do not allow: a sum far below 1 says that the model, left alone,
-    would have written something else.
+    reply is not counted, other than in `TransformersLM`, and a server that rules out what the
+    choices do not allow may tell shares of what is left (vLLM does) or probabilities from before
+    (llama.cpp's server): then a sum far below 1 says that the model, left alone, would have
+    written something else.
 
     Args:
         choices: All choices.
