@@ -101,6 +101,8 @@ class TeacherConfig(Section):
     template: str | None = None  # a file, read when the study is; or the words of the prompt
     domain: str = ""  # what the items are, for example "films"
     pictures: bool = False  # show the covers of candidates to the model
+    # rating, yesno: liked from like_at (one half) on, or the best like_share of each question
+    liked_by: Literal["value", "share"] = "value"
     # What prompts tell of an item: attributes in this order (None: all), characters of its text.
     attributes: Annotated[tuple[str, ...], AfterValidator(distinct)] | None = None
     description: Annotated[int, Field(ge=0)] = 400
@@ -144,16 +146,16 @@ class TeacherConfig(Section):
         if self.rounds == 1:
             unread |= REFRESHING
         unread |= {name for name in DEGRADING if not content.get(name)}
-        # What is told as ever is left out too, so that no old study gets another key.
-        unread |= {k for k in TOLD if content.get(k) == type(self).model_fields[k].default}
+        # What is as ever is left out too, so that no old study gets another key.
+        unread |= {k for k in LATER if content.get(k) == type(self).model_fields[k].default}
         return {key: value for key, value in content.items() if key not in unread}
 
 
 REFRESHING = frozenset(("rounds", "refresh_sources"))
 DEGRADING = ("label_noise", "popularity_labels", "shuffled_labels")
-TOLD = ("attributes", "description")
+LATER = ("liked_by", "attributes", "description")  # keys that older studies do not have
 LLM_ONLY = frozenset(
-    ("form", "template", "domain", "pictures", "sources", "options", "swap_sample", *TOLD)
+    ("form", "template", "domain", "pictures", "sources", "options", "swap_sample", *LATER)
 )
 
 

@@ -21,6 +21,19 @@ def said(text: str, choice: str | None = None, **chance: float) -> Reply:
     return Reply(text, choice, logs, 1, 1, "stop")
 
 
+def test_of_a_model_that_says_no_to_all_the_best_of_a_question_can_count_as_liked():
+    """P(yes) .42 .35 .45 and one not read: none from one half on, the best 30 % is the .45."""
+    replies = [said("no", "no", yes=p, no=1 - p) for p in (0.42, 0.35, 0.45)]
+    for by, liked in (("value", [False] * 4), ("share", [False, False, True, False])):
+        way = make_form("yesno", like_at=4.0, like_share=0.3, liked_by=by)
+        judged = way.judge(4, [*replies, None])
+        assert judged.score == pytest.approx([0.42, 0.35, 0.45, math.nan], nan_ok=True)
+        assert judged.liked.tolist() == liked
+    rating = make_form("rating", like_at=4.0, like_share=0.5, liked_by="share")
+    given = [said(n, n, **{n: 1.0}) for n in ("1", "3")]
+    assert rating.judge(2, given).liked.tolist() == [False, True]
+
+
 def test_a_list_names_what_is_liked():
     (ask,) = form("list").asks(4)
     assert ask.shown == (0, 1, 2, 3)

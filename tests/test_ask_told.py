@@ -9,7 +9,7 @@ import pytest
 
 from simrec.app import teaching
 from simrec.catalogue import Attribute, Catalogue
-from simrec.config import LLM_ONLY, TOLD, StudyConfig, TeacherConfig, load_config
+from simrec.config import LATER, LLM_ONLY, StudyConfig, TeacherConfig, load_config
 from simrec.items.describe import DESCRIPTION_LIMIT, clipped
 from simrec.llm.build import llm_teacher
 from simrec.llm.cache import AnswerCache, answers_path
@@ -89,9 +89,11 @@ def test_without_a_choice_the_prompt_has_the_bytes_it_always_had(tmp_path: Path)
 
 def test_a_choice_is_in_the_record_and_none_leaves_the_study_s_key(tmp_path: Path) -> None:
     usual = _config(attributes=None, description=DESCRIPTION_LIMIT)
-    assert usual == _config() and not set(TOLD) & set(usual.model_dump())
+    assert usual == _config() and not set(LATER) & set(usual.model_dump())
     chosen = _config(attributes=[], description=0)
-    assert {name: chosen.model_dump(mode="json")[name] for name in TOLD} == {
+    assert {
+        name: chosen.model_dump(mode="json")[name] for name in ("attributes", "description")
+    } == {
         "attributes": [],
         "description": 0,
     }
@@ -153,7 +155,7 @@ def test_the_choice_reaches_the_model_and_is_for_language_models_only(
         assert len(cache) == len(asking.CALLS) > 0
     lines = re.findall(r"^\d+\. (?:\(.*?\) )?(.*)$", "\n".join(asking.CALLS), re.MULTILINE)
     assert all(re.fullmatch(r'"[^"]*"; "topic": "[^"]*"', line) for line in lines)
-    for name in TOLD:
+    for name in LATER:
         assert name in LLM_ONLY
         with pytest.raises(ValueError, match=f"'{name}' is read where kind is llm only; remove it"):
             _config(kind="recorded", **{name: TeacherConfig.model_fields[name].default})

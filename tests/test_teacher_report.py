@@ -25,7 +25,7 @@ from simrec.llm.agreement import (
 from simrec.llm.audit import kappa, position_bias, swap_agreement, swapped
 from simrec.llm.quality import Pairs, meet
 from simrec.llm.recorded import RecordedTeacher
-from simrec.llm.report_text import meaning, part_and_whole
+from simrec.llm.report_text import meaning, measures_lines, part_and_whole
 from simrec.preferences import Preference
 from simrec.stages.inputs import Inputs
 from tests.asking import question
@@ -47,6 +47,24 @@ def test_what_user_and_item_means_leave_on_paper():
         without_means(values, USER, ITEM), [0.25, -0.25, -0.25, 0.25], atol=1e-12
     )
     assert len(without_means(np.zeros(0), USER[:0], ITEM[:0])) == 0
+
+
+def test_a_model_that_likes_next_to_nothing_is_told_of_with_what_to_do():
+    asked = {"teacher": "m/yesno", "template": "yesno-2", "statuses": {"ok": 9}}
+    asked |= {"unreadable": 0, "asks": 900, "position_bias": None, "swap": None, "judged": 900}
+
+    def line(form, liked):
+        spent = {"requests": 900, "prompt_tokens": 9, "completion_tokens": 9}
+        told = {**asked, "form": form, "liked": liked, "spent": spent, "swap_spent": None}
+        return measures_lines(told, "llm", (None, None))[1]
+
+    assert line("yesno", 450) == "liked 450 of 900 candidates"
+    few = "liked 3 of 900 candidates: next to nothing is liked, so little can be learnt; "
+    share = "set teacher.liked_by to share, which likes the best of each question"
+    assert line("yesno", 3) == few + share
+    assert line("list", 3) == few + "ask in form pairwise or ranking"
+    many = "liked 899 of 900 candidates: next to nothing is disliked, so little can be learnt; "
+    assert line("rating", 899) == many + share
 
 
 def test_correlations_on_paper():

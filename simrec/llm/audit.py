@@ -127,6 +127,8 @@ def ask_and_audit(
         "statuses": {s: statuses.count(s) for s in sorted(set(statuses))},
         "asks": tally.total,
         "unreadable": tally.failures,
+        "judged": sum(int(np.isfinite(a.score).sum()) for a in answers),
+        "liked": sum(int(a.liked.sum()) for a in answers),
         "spent": asdict(spent),
         "position_bias": asdict(bias) if bias else None,
         "swap": asdict(swap) if swap else None,

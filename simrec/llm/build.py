@@ -39,7 +39,12 @@ def llm_teacher(
     template = SHIPPED[config.form] if config.template is None else own_template(config.template)
     return LLMTeacher(
         DeferredModel(spec, lambda: language_model(config.model, **options), cache),
-        make_form(config.form, like_at=config.like_at, like_share=config.like_share),
+        make_form(
+            config.form,
+            like_at=config.like_at,
+            like_share=config.like_share,
+            liked_by=config.liked_by,
+        ),
         template,
         cache,
         told(catalogue, config.attributes, config.description),

@@ -5,6 +5,8 @@ a like for each candidate. Nothing is read that was not asked for: a number outs
 number twice or a missing one makes the whole reply unreadable.
 """
 
+from typing import Literal
+
 from simrec.errors import SimrecError, nearest
 from simrec.llm.form import Form
 from simrec.llm.forms_choice import PairwiseForm, PointForm
@@ -13,7 +15,13 @@ from simrec.llm.forms_numbers import ListForm, RankingForm
 RATINGS = ("1", "2", "3", "4", "5")
 
 
-def make_form(name: str, *, like_at: float, like_share: float) -> Form:
+def make_form(
+    name: str,
+    *,
+    like_at: float,
+    like_share: float,
+    liked_by: Literal["value", "share"] = "value",
+) -> Form:
     """Return a form by name.
 
     Args:
@@ -21,15 +29,18 @@ def make_form(name: str, *, like_at: float, like_share: float) -> Form:
         like_at: rating only: expected rating from which on a candidate is liked.
         like_share: pairwise and ranking, which only compare: share of a question's candidates
             that counts as liked, in (0, 1).
+        liked_by: rating and yesno: "value" likes from like_at, or one half, on; "share" likes the
+            best like_share of a question's candidates, for a model that says no, or yes, to all.
 
     Raises:
         SimrecError: No such form.
     """
+    share = like_share if liked_by == "share" else None
     forms: dict[str, Form] = {
         "list": ListForm(),
-        "rating": PointForm("rating", tuple((r, float(r)) for r in RATINGS), like_at, 4),
+        "rating": PointForm("rating", tuple((r, float(r)) for r in RATINGS), like_at, 4, share),
         "pairwise": PairwiseForm(like_share),
-        "yesno": PointForm("yesno", (("yes", 1.0), ("no", 0.0)), 0.5, 4),
+        "yesno": PointForm("yesno", (("yes", 1.0), ("no", 0.0)), 0.5, 4, share),
         "ranking": RankingForm(like_share),
     }
     if name not in forms:

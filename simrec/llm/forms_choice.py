@@ -27,6 +27,7 @@ class PointForm:
     values: tuple[tuple[str, float], ...]  # choice and what it is worth
     like_at: float  # expected value from which on a candidate is liked
     max_tokens: int
+    like_share: float | None = None  # of a question's candidates, liked whatever their value
 
     def asks(self, K: int) -> list[Ask]:
         """Return an ask for each candidate."""
@@ -45,6 +46,8 @@ class PointForm:
             if reply is not None:
                 chance = chances(reply, list(values))
                 score[place] = sum(chance[c] * value for c, value in values.items())
+        if self.like_share is not None:
+            return Judgement(score, best(score, self.like_share))
         return Judgement(score, score >= self.like_at)
 
     def places(self, K: int, replies: Sequence[Reply | None]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any
 from simrec.llm.agreement import LEAST_LEFT, Agreement
 from simrec.llm.estimate import money
 
+FEW = 0.02  # share of likes, or of dislikes, from which on a reward has both to learn from
 Prices = tuple[float | None, float | None]  # of a million tokens sent and received
 
 
@@ -31,6 +32,7 @@ def measures_lines(measures: Mapping[str, Any] | None, kind: str, prices: Prices
     ]
     if measures["unreadable"] > 0.5 * measures["asks"]:
         lines.append("more than half could not be read: use another form or another model")
+    lines += _likes_lines(measures)
     bias = measures["position_bias"]
     if bias is None:
         alone = measures["form"] in ("rating", "yesno")
@@ -51,6 +53,21 @@ def measures_lines(measures: Mapping[str, Any] | None, kind: str, prices: Prices
         )
     lines.append(cost_line([measures], prices))
     return lines
+
+
+def _likes_lines(measures: Mapping[str, Any]) -> list[str]:
+    """Return how much was liked, and what to do where that leaves nothing to be learnt."""
+    judged, liked = measures.get("judged", 0), measures.get("liked", 0)  # older files have neither
+    if not judged:
+        return []
+    told = f"liked {liked:,} of {judged:,} candidates"
+    if FEW <= liked / judged <= 1.0 - FEW:
+        return [told]
+    remedy = "ask in form pairwise or ranking"
+    if measures["form"] in ("rating", "yesno"):
+        remedy = "set teacher.liked_by to share, which likes the best of each question"
+    kind = "liked" if liked < 0.5 * judged else "disliked"
+    return [f"{told}: next to nothing is {kind}, so little can be learnt; {remedy}"]
 
 
 def rounds_lines(rounds: Mapping[int, Mapping[str, Any]], kind: str, prices: Prices) -> list[str]:
