@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simrec.datasets.dataset import Dataset
-from simrec.datasets.parquet import integers, is_list, kind_name, read_table, strings
+from simrec.datasets.parquet import floats, integers, is_list, read_table, strings
 from simrec.datasets.tidy import LOG, USERS
 from simrec.datasets.tidy_items import FILE as ITEMS
 from simrec.errors import SimrecError
@@ -54,7 +54,9 @@ def event_columns(dataset: Dataset) -> EventColumns:
         names = strings(table, "split", LOG)
         judging = np.array([name.startswith(TEST) for name in names])[rows]
     if "propensity" in table.column_names:
-        propensity = _numbers(table)[rows]
+        label = f"{LOG}: column 'propensity'"
+        expected = "chances above 0 and up to 1; convert the column"
+        propensity = floats(table["propensity"], label, expected)[rows]
     else:
         propensity = _from_matrix(dataset.folder, table)
         propensity = None if propensity is None else propensity[rows]
@@ -65,17 +67,6 @@ def event_columns(dataset: Dataset) -> EventColumns:
             "chances above 0 and up to 1; correct the column"
         )
     return EventColumns(judging, propensity)
-
-
-def _numbers(table: Any) -> NDArray[np.float64]:
-    """Return the column `propensity` of a log (n,)."""
-    try:
-        return np.asarray(table["propensity"].cast("float64"), dtype=np.float64)
-    except (ValueError, NotImplementedError) as error:  # pyarrow: text that is no number, lists
-        raise SimrecError(
-            f"{LOG}: column 'propensity' holds {kind_name(table['propensity'].type)}; expected "
-            "chances above 0 and up to 1; convert the column"
-        ) from error
 
 
 def _from_matrix(folder: Path, table: Any) -> NDArray[np.float64] | None:

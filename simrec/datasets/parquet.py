@@ -85,6 +85,39 @@ def strings(table: Any, column: str, file: str) -> list[str]:
     return [(value or "").strip() for value in values.to_pylist()]
 
 
+def floats(column: Any, label: str, expected: str) -> NDArray[np.float64]:
+    """Return a column of n values as float64 (n,); missing ones are NaN.
+
+    Args:
+        column: A pyarrow column.
+        label: Table and column, for the sentence.
+        expected: What should have been there, and what to do.
+
+    Raises:
+        SimrecError: It holds something that is no number.
+    """
+    try:
+        return np.asarray(column.cast("float64"), dtype=np.float64)
+    except (ValueError, NotImplementedError) as error:  # pyarrow: text that is no number, lists
+        raise SimrecError(f"{label} holds {kind_name(column.type)}; expected {expected}") from error
+
+
+def check_finite(values: NDArray[np.float64], label: str, *, first: int) -> None:
+    """Raise SimrecError unless every value is a finite number.
+
+    Args:
+        values: As `floats` returns them (n,).
+        label: Table and column, for the sentence.
+        first: Number by which the sentence calls the first row.
+    """
+    broken = np.flatnonzero(~np.isfinite(values))
+    if len(broken):
+        raise SimrecError(
+            f"{label} is {values[broken[0]]:g} in row {broken[0] + first}; expected a finite "
+            "number; correct or drop the row"
+        )
+
+
 def check_once(names: Sequence[str], file: str) -> None:
     """Raise SimrecError unless every source_id is given and none twice.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simrec.datasets.parquet import is_text, kind_name
+from simrec.datasets.parquet import check_finite, floats, is_text
 from simrec.datasets.table_columns import Wanted, choose
 from simrec.datasets.table_files import (
     TEXT,
@@ -131,19 +131,8 @@ def _feedback(column: Any, label: str) -> NDArray[np.float64]:
                 "the row, or say --column feedback= and every event is a click"
             )
         column = text
-    try:
-        values = np.asarray(column.cast(pa.float64()), dtype=np.float64)
-    except (ValueError, NotImplementedError) as error:
-        raise SimrecError(
-            f"{label} holds {kind_name(column.type)}; expected numbers; name another column with "
-            "--column feedback=NAME"
-        ) from error
-    broken = np.flatnonzero(~np.isfinite(values))
-    if len(broken):
-        raise SimrecError(
-            f"{label} is {values[broken[0]]:g} in row {broken[0] + 1}; expected a finite number; "
-            "correct or drop the row"
-        )
+    values = floats(column, label, "numbers; name another column with --column feedback=NAME")
+    check_finite(values, label, first=1)
     return values
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from simrec.catalogue import Catalogue
 from simrec.datasets.dataset import Dataset
-from simrec.datasets.parquet import check_once, integers, kind_name, read_table, strings
+from simrec.datasets.parquet import check_finite, check_once, floats, integers, read_table, strings
 from simrec.datasets.tidy_items import read_items
 from simrec.datasets.tidy_media import read_features, read_images
 from simrec.errors import SimrecError
@@ -128,19 +128,8 @@ def _read_log(folder: Path, n_items: int, unit: str | None) -> InteractionLog:
 
 
 def _ratings(table: Any) -> NDArray[np.float64]:
-    try:
-        ratings = np.asarray(table["rating"].cast("float64"), dtype=np.float64)
-    except (ValueError, NotImplementedError) as error:  # pyarrow: text that is no number, lists
-        raise SimrecError(
-            f"{LOG}: column 'rating' holds {kind_name(table['rating'].type)}; expected numbers; "
-            "convert the column"
-        ) from error
-    broken = np.flatnonzero(~np.isfinite(ratings))
-    if len(broken):
-        raise SimrecError(
-            f"{LOG}: rating is {ratings[broken[0]]:g} in row {broken[0]}; expected a finite "
-            "number; correct or drop the row"
-        )
+    ratings = floats(table["rating"], f"{LOG}: column 'rating'", "numbers; convert the column")
+    check_finite(ratings, f"{LOG}: rating", first=0)
     return ratings
 
 

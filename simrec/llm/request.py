@@ -26,6 +26,18 @@ class Answer:
     error: str = ""  # why this prompt cannot be answered at all; it is not asked again
 
 
+def too_long(length: int, reply: int, context: int) -> Answer:
+    """Return what a backend has for a prompt that its model's context does not hold.
+
+    Args:
+        length: Tokens of the prompt.
+        reply: Tokens of the longest reply.
+        context: Tokens that the model takes.
+    """
+    words = f"its {length} tokens and {reply} for the reply are more than the model's {context}"
+    return Answer("", "error", length, error=words)
+
+
 @dataclass(frozen=True)
 class Request:
     """What every prompt of one call asks for; made by `make_request`."""

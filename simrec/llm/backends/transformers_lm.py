@@ -13,7 +13,7 @@ from simrec.llm.backends.card import Format, Numbers, enough_memory, numbers_for
 from simrec.llm.backends.model_folder import model_folder, weights_hash
 from simrec.llm.backends.offered import offered
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
-from simrec.llm.request import Answer, Request, answer_all, make_request
+from simrec.llm.request import Answer, Request, answer_all, make_request, too_long
 
 if TYPE_CHECKING:
     from simrec.llm.backends.causal import Causal
@@ -153,27 +153,18 @@ class TransformersLM(Completes):
         offer = offered(request.choices or (), self._causal.option)
         longest = max(map(len, offer.rows), default=request.max_tokens)
         if length > self._causal.context - longest:
-            return self._too_long(length, longest)
+            return too_long(length, longest, self._causal.context)
         if request.choices is None:
             text, used, ended = generate_seen(self._causal, inputs, request.max_tokens)
             return Answer(text, "stop" if ended else "length", length, used)
         return offer.answer(score_seen(self._causal, inputs, offer.rows), length)
-
-    def _too_long(self, length: int, longest: int) -> Answer:
-        return Answer(
-            "",
-            "error",
-            length,
-            error=f"its {length} tokens and {longest} for the reply are more than the model's "
-            f"{self._causal.context}",
-        )
 
     def _read(self, batch: Sequence[LLMPrompt], request: Request) -> list[Answer]:
         tokens = [self._causal.tokens(p.text) for p in batch]
         offer = offered(request.choices or (), self._causal.option)
         longest = max(map(len, offer.rows), default=request.max_tokens)
         room = self._causal.context - longest
-        answers = [self._too_long(len(row), longest) for row in tokens]
+        answers = [too_long(len(row), longest, self._causal.context) for row in tokens]
         fits = [n for n, row in enumerate(tokens) if len(row) <= room]
         if not fits:
             return answers

@@ -15,7 +15,7 @@ from simrec.llm.backends.model_folder import model_folder, weights_hash
 from simrec.llm.backends.next_tokens import beginnings, summed
 from simrec.llm.backends.offered import offered
 from simrec.llm.protocol import Completes, LLMPrompt, OnReply
-from simrec.llm.request import Answer, Request, answer_all, make_request
+from simrec.llm.request import Answer, Request, answer_all, make_request, too_long
 from simrec.llm.token_scores import TokenScore, choice_logprobs
 
 MOST_TOKENS = 128  # whose probabilities vLLM tells in one request (MAX_LOGPROB_TOKEN_IDS)
@@ -146,7 +146,7 @@ class VllmLM(Completes):
             if len(inputs[n]) + request.max_tokens <= self._context:
                 fits.append(n)
             else:
-                answers[n] = self._too_long(len(inputs[n]), request.max_tokens)
+                answers[n] = too_long(len(inputs[n]), request.max_tokens, self._context)
         outputs: list[Any] = []
         options = _written(request)
         if rows := [{"prompt_token_ids": inputs[n]} for n in fits if not batch[n].images]:
@@ -179,7 +179,7 @@ class VllmLM(Completes):
         # one prompt's requests follow each other, so that the first leaves the prompt to the others
         rows = [{"prompt_token_ids": [*prompts[n], *begun]} for n in fits for begun, _ in asked]
         outputs = self._llm.generate(rows, options * len(fits), use_tqdm=False) if rows else []
-        answers = [self._too_long(len(prompt), longest) for prompt in prompts]
+        answers = [too_long(len(prompt), longest, self._context) for prompt in prompts]
         for place, n in enumerate(fits):
             told: dict[tuple[int, ...], dict[int, float]] = {}
             own = outputs[place * len(asked) : (place + 1) * len(asked)]
@@ -200,15 +200,6 @@ class VllmLM(Completes):
         named = [self._llm.get_tokenizer().eos_token_id, settings.get("eos_token_id")]
         ends = [t for e in named for t in (e if isinstance(e, list) else [e]) if t is not None]
         return tuple(dict.fromkeys(ends))
-
-    def _too_long(self, length: int, reply: int) -> Answer:
-        return Answer(
-            "",
-            "error",
-            length,
-            error=f"its {length} tokens and {reply} for the reply are more than the model's "
-            f"{self._context}",
-        )
 
     def _option(self, text: str) -> list[int]:
         """Return the tokens of a reply, without the end token."""
